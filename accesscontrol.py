@@ -1,0 +1,2151 @@
+#!/usr/bin/python3 -I
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""pam-accesscontrol: who may log in to this machine, over which service.
+
+Loaded by pam_python.so into sshd, login and the display managers, and, by its own name, the command pam-accesscontrol.
+From top to bottom: the rules, the decision, who is logged in, the question, the windows, the log, the PAM functions,
+the command.
+
+Everything at the top is imported at every login, so what costs more than a tenth of a millisecond is imported where
+it is used.
+"""
+
+from __future__ import annotations
+
+import _socket  # the socket module proper costs 2.6 ms more
+import grp
+import os
+import pwd
+import re
+import stat
+import sys
+import time
+
+TYPE_CHECKING = False  # typing costs 3 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from PyQt5.QtCore import QEvent
+    from PyQt5.QtGui import QKeyEvent
+    from PyQt5.QtWidgets import QApplication, QLabel, QMessageBox
+
+RULE_FILE = "/etc/pam-accesscontrol/pam-accesscontrol.conf"
+RULE_FILE_MOST = 16 * 1024 * 1024  # bytes; more is no rule file, and reading it would be felt
+LOG_FOLDER = "/var/log"
+
+# The PAM services behind the three names that rules use.
+SERVICES = {
+    "SSH": ("sshd",),
+    "TTY": ("login", "remote"),
+    "XDM": (
+        *("sddm", "lightdm", "gdm-password", "gdm", "xdm", "kdm", "lxdm", "slim", "wdm", "greetd", "ly", "plasmalogin"),
+        *("sddm-autologin", "lightdm-autologin", "gdm-autologin", "kdm-np", "plasmalogin-autologin"),
+        *("gdm-fingerprint", "gdm-smartcard"),
+    ),
+}
+OVER = {"SSH": "over SSH", "TTY": "on the console", "XDM": "at the desktop"}
+CLASS_OF = {service: name for name, services in SERVICES.items() for service in services}
+
+
+# ---- The rules: a flat file of four-field lines, read whole at every call --------------------------------------------
+
+BLANK = re.compile(r"[ \t]*(?:#.*)?")
+OPTION = re.compile(r"[ \t]*([A-Z]+):([^ \t]*)[ \t]*(?:(?<=[ \t])#.*)?", re.ASCII | re.IGNORECASE)
+RULE = re.compile(
+    r"""[ \t]*([A-Z0-9._@+-]+)
+        [ \t]+(OPEN|CLOSE|ASK|NUMBER)
+        [ \t]+(USER|GROUP)
+        [ \t]+(?!\#)((?:"[^"]*"|[^ \t"])+)
+        [ \t]*(?:(?<=[ \t])\#.*)?""",
+    re.ASCII | re.IGNORECASE | re.VERBOSE,
+)
+WORD = re.compile(r'(?:"[^"]*"|[^ \t"])+')
+ITEM = re.compile(r'((?:"[^"]*"|[^",]+)*),')
+NAME = re.compile(r'[^ \t",:\x00-\x1f\x7f]+')
+QUOTED_NAME = re.compile(r"[^\x00-\x1f\x7f]+")
+SCOPE = re.compile(r'[^ \t",/\x00-\x1f\x7f]+')
+COUNT = re.compile(r"[0-9]{1,9}")
+ALMOST_AN_ADDRESS = re.compile(r"[0-9.]*|.*[:/%].*")
+OPTION_VALUES = {
+    "DEFAULT": "OPEN|CLOSE",
+    "DEBUG": "TRUE|FALSE",
+    "TIMEOUT": "0*[1-9][0-9]{0,5}",
+    "REMEMBER": "0*[0-9]{1,6}",
+    "UNATTENDED": "OPEN|CLOSE",
+}
+
+
+class Fault(ValueError):
+    """What is wrong with a line of the rule file, as one clear sentence."""
+
+
+class Entry:
+    """One name of a rule's LIST: everyone (name None) or one, from anywhere or one network, with a limit or none."""
+
+    __slots__ = ("most", "name", "network", "whole")
+
+    def __init__(self, name: str | None, network: tuple[int, int, int] | None, whole: str, most: int) -> None:
+        self.name, self.network, self.whole, self.most = name, network, whole, most
+
+
+class Rule:
+    """One line of the rule file; DEFAULT is a rule with no entries, that fits everybody."""
+
+    __slots__ = ("action", "entries", "line", "service", "target", "text")
+
+    def __init__(self, line: int, service: str, action: str, target: str, entries: list[Entry], text: str) -> None:
+        self.line, self.service, self.action, self.target = line, service, action, target
+        self.entries, self.text = entries, text
+
+
+class Rules:
+    """A rule file as it was read. A file that cannot be trusted has no rules, and says why in `distrust`."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.name = printable(os.path.basename(path))
+        self.distrust = ""
+        self.rules: list[Rule] = []
+        self.faults: list[tuple[int, str]] = []
+        self.default = Rule(0, "ALL", "CLOSE", "USER", [], "no DEFAULT, which means CLOSE")
+        self.debug = False
+        self.timeout = 60  # seconds that the owner has to answer
+        self.remember = 60  # seconds that an answer outlives the last session it let in
+        self.unattended = "OPEN"
+
+    def where(self, rule: Rule) -> str:
+        """The file and line of a rule, as the logs name it."""
+        return f"{self.name}:{rule.line}" if rule.line else self.name
+
+
+LOCAL = (0, 0, 0)  # the network of a login with no remote host
+MAPPED = b"\0" * 10 + b"\xff\xff"  # ::ffff:a.b.c.d is a.b.c.d
+
+
+def parse_address(text: str) -> tuple[int, int] | None:
+    """An IPv4 or IPv6 address as (32 or 128, its number), without its scope; None if it is none. See inet_pton(3)."""
+    family = _socket.AF_INET
+    if ":" in text:
+        family = _socket.AF_INET6
+        text, scoped, scope = text.partition("%")
+        if scoped and not SCOPE.fullmatch(scope):
+            return None
+    try:
+        packed = _socket.inet_pton(family, text)
+    except (OSError, ValueError):
+        return None
+    if packed.startswith(MAPPED):
+        packed = packed[12:]
+    return 8 * len(packed), int.from_bytes(packed, "big")
+
+
+def parse_network(text: str) -> tuple[int, int, int] | None:
+    """LOCAL, an address, or ADDRESS/BITS, as (32 or 128, the network's number, bits to ignore); None if it is none."""
+    if text == "LOCAL":
+        return LOCAL
+    start, slash, prefix = text.partition("/")
+    address = parse_address(start)
+    if address is None:
+        return None
+    bits, number = address
+    if not slash:
+        return bits, number, 0
+    if not re.fullmatch("[0-9]{1,3}", prefix):
+        return None
+    ignored = (128 if ":" in start else 32) - int(prefix)
+    if ":" in start and bits == 32 and ignored > 32:  # ::ffff:0:0/90 reaches beyond IPv4
+        bits, number = 128, number | 0xFFFF << 32
+    return (bits, number >> ignored, ignored) if 0 <= ignored <= bits else None
+
+
+def parse_entry(item: str, limited: bool) -> Entry:
+    """One item of a LIST: NAME or NAME@ADDRESS, and in a NUMBER rule :COUNT behind it. Raises Fault."""
+    most = -1
+    if limited:
+        item, _, count = item.rpartition(":")
+        if not COUNT.fullmatch(count):
+            raise Fault(f"'{printable(item or count)}' has no limit: a number stands behind it, as in lp:2")
+        most = int(count)
+    quoted = item.startswith('"')
+    name, at, place = item[1:].partition('"') if quoted else item.rpartition("@")
+    if quoted:
+        at, place = place[:1], place[1:]
+        if at not in ("", "@"):
+            raise Fault(f"'{printable(item)}' goes on behind its closing quote")
+    elif not at:
+        name, place = item, ""
+    network = parse_network(place) if at else None
+    if at and network is None:
+        if quoted or ALMOST_AN_ADDRESS.fullmatch(place):
+            raise Fault(f"'{printable(place)}' is no address: IPv4, IPv6, a network such as 10.0.0.0/8, or LOCAL")
+        name = item  # bob@example.org is a login name that has an @
+    if not (QUOTED_NAME if quoted else NAME).fullmatch(name):
+        raise Fault(f"'{printable(item)}' is not a name")
+    return Entry(None if name == "ALL" and not quoted else name, network, name + "@" + place if network else name, most)
+
+
+def parse_rule(line: int, text: str) -> Rule:
+    """A four-field rule. Raises Fault."""
+    fields = RULE.fullmatch(text)
+    if fields is None:
+        raise Fault(why_no_rule(text))
+    service, action, target = (field.upper() for field in fields.group(1, 2, 3))
+    names = fields.group(4)
+    items = ITEM.findall(names + ",") if '"' in names else names.split(",")
+    entries = [parse_entry(item, action == "NUMBER") for item in items]
+    return Rule(line, service, action, target, entries, " ".join(fields.groups()))
+
+
+def why_no_rule(text: str) -> str:
+    """What keeps a line from being a rule, as one sentence."""
+    if text.count('"') % 2:
+        return "a double quote is not closed"
+    fields = WORD.findall(text.partition(" #")[0])
+    if len(fields) != 4:
+        return f"a rule has four fields, SERVICE ACTION TARGET LIST, and this has {len(fields)}"
+    if fields[1].upper() not in ("OPEN", "CLOSE", "ASK", "NUMBER"):
+        return f"ACTION is OPEN, CLOSE, ASK or NUMBER, not '{printable(fields[1])}'"
+    if fields[2].upper() not in ("USER", "GROUP"):
+        return f"TARGET is USER or GROUP, not '{printable(fields[2])}'"
+    return f"'{printable(fields[0])}' cannot be the name of a service"
+
+
+def set_option(rules: Rules, line: int, text: str, name: str, value: str) -> None:
+    """NAME:VALUE, the last one of a kind wins. Raises Fault."""
+    name = name.upper()
+    if name not in OPTION_VALUES:
+        raise Fault(f"there is no option {printable(name)}: they are {', '.join(OPTION_VALUES)}")
+    if not re.fullmatch(OPTION_VALUES[name], value, re.ASCII | re.IGNORECASE):
+        raise Fault(f"{name} cannot be '{printable(value)}'")
+    value = value.upper()
+    if name == "DEFAULT":
+        rules.default = Rule(line, "ALL", value, "USER", [], text.strip())
+    elif name == "DEBUG":
+        rules.debug = value == "TRUE"
+    elif name == "TIMEOUT":
+        rules.timeout = int(value.lstrip("0"))
+    elif name == "REMEMBER":
+        rules.remember = int(value.lstrip("0") or 0)
+    else:
+        rules.unattended = value
+
+
+def parse(text: str, path: str = RULE_FILE) -> Rules:
+    """The rules in a text. A line that is no rule, option, comment or blank is a fault, and changes nothing."""
+    rules = Rules(path)
+    for line, row in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
+        row = row.removesuffix("\r")
+        option = OPTION.fullmatch(row)
+        try:
+            if option is not None:
+                set_option(rules, line, row, option[1], option[2])
+            elif not BLANK.fullmatch(row):
+                rules.rules.append(parse_rule(line, row))
+        except Fault as fault:
+            rules.faults.append((line, str(fault)))
+    return rules
+
+
+def distrusted(path: str, why: str) -> Rules:
+    """What stands for a rule file that must not be believed: everything is CLOSE."""
+    rules = Rules(path)
+    rules.distrust = f"{printable(path)} {why}, so everything is CLOSE"
+    return rules
+
+
+def read_bytes(path: str) -> bytes:
+    """A rule file's contents. Raises OSError, or Fault where the file is none that root alone can have written."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            raise Fault("is not a regular file")
+        if about.st_uid != 0:
+            raise Fault("is not owned by root")
+        if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise Fault("is writable by group or others")
+        if about.st_size > RULE_FILE_MOST:
+            raise Fault(f"is larger than {RULE_FILE_MOST} bytes")
+        data = os.read(descriptor, about.st_size + 1)
+    finally:
+        os.close(descriptor)
+    if len(data) != about.st_size:
+        raise Fault("changed while it was read")
+    return data
+
+
+read_before: dict[str, tuple[bytes, Rules]] = {}
+
+
+def read_rules(path: str) -> Rules:
+    """The rules in a file, read anew at every call; a text that this process has parsed already is not parsed again."""
+    if not os.path.isabs(path):
+        return distrusted(path, "is not an absolute path")
+    try:
+        data = read_bytes(path)
+    except OSError as error:
+        return distrusted(path, f"cannot be read ({error.strerror})")
+    except Fault as fault:
+        return distrusted(path, str(fault))
+    before = read_before.get(path)
+    if before is None or before[0] != data:
+        before = read_before[path] = data, parse(data.decode("utf-8", "surrogateescape"), path)
+    return before[1]
+
+
+# ---- The decision: the first rule that fits is the verdict, and every limit that fits must have room -----------------
+
+
+class CannotTell(Exception):
+    """Whether an entry fits cannot be known, and why."""
+
+
+class Groups:
+    """The groups of a user, from NSS alone, so that files, LDAP and SSSD are one thing; asked when first needed."""
+
+    def __init__(self, user: str) -> None:
+        self.user = user
+        self.uid = -1
+        self.gids: frozenset[int] | None = None
+        self.names: frozenset[str] = frozenset()
+
+    def ask(self) -> frozenset[int]:
+        """The gids, as getgrouplist(3) has them. Raises CannotTell for a user that NSS does not know."""
+        if self.gids is None:
+            try:
+                person = pwd.getpwnam(self.user)
+                self.uid, self.gids = person.pw_uid, frozenset(os.getgrouplist(self.user, person.pw_gid))
+            except (KeyError, OSError, ValueError) as error:
+                what = printable(self.user)
+                raise CannotTell(f"there is no user {what}, or the directory did not answer") from error
+            self.names = frozenset(filter(None, map(group_name, self.gids)))
+        return self.gids
+
+    def has(self, name: str, closing: bool) -> bool:
+        """Whether the user is in this group. Raises CannotTell.
+
+        Where a rule closes, a group that is not found must not pass for one that the user is not in. Where it opens
+        there is no harm in that, and one look-up a rule would make a thousand group rules cost 50 ms.
+        """
+        gids = self.ask()
+        if name in self.names:
+            return True
+        if not closing:
+            return False
+        try:
+            return grp.getgrnam(name).gr_gid in gids
+        except (KeyError, OSError, ValueError) as error:
+            raise CannotTell(f"there is no group {printable(name)}, or the directory did not answer") from error
+
+
+def group_name(gid: int) -> str | None:
+    """The name of a gid, None if it has none."""
+    try:
+        return grp.getgrgid(gid).gr_name
+    except (KeyError, OSError):
+        return None
+
+
+class Login:
+    """Somebody at the door: PAM service, login name, remote host (empty for none) and, when asked for, groups."""
+
+    def __init__(self, service: str, user: str, rhost: str, groups: Groups | None = None) -> None:
+        self.service = service
+        self.kind = CLASS_OF.get(service, service.upper())
+        self.kinds = frozenset(("ALL", self.kind, service.upper()))
+        self.over = OVER.get(self.kind, "over " + printable(self.kind))
+        self.user = user
+        self.rhost = rhost
+        self.address = parse_address(rhost)
+        self.groups = groups or Groups(user)
+
+    def __str__(self) -> str:
+        """user@host, in which no character is left that could be taken for another column or another line."""
+        return f"{column(self.user)}@{column(self.rhost) or 'localhost'}"
+
+    def comes_from(self, network: tuple[int, int, int]) -> bool:
+        """Whether the remote host is in this network. Raises CannotTell for a host that is no address."""
+        if network == LOCAL or not self.rhost:
+            return network == LOCAL and not self.rhost
+        if self.address is None:
+            raise CannotTell(f"the remote host {printable(self.rhost)} is a name, and names can be forged")
+        bits, number = self.address
+        return bits == network[0] and number >> network[2] == network[1]
+
+
+class Limit:
+    """At most so many people of a group, or sessions of a user, because of an entry in a NUMBER rule."""
+
+    def __init__(self, rule: Rule, name: str | None, most: int) -> None:
+        self.rule, self.target, self.name, self.most = rule, rule.target, name, most
+
+
+class Decision:
+    """A verdict (OPEN, CLOSE or ASK), the rule behind it, and why; the limits that must have room where it lets in."""
+
+    def __init__(self, verdict: str, rule: Rule | None, where: str, why: str, limits: list[Limit]) -> None:
+        self.verdict, self.rule, self.where, self.why, self.limits = verdict, rule, where, why, limits
+        self.answer = ""  # the owner's, where the verdict is ASK
+
+    @property
+    def action(self) -> str:
+        """The ACTION that decided: NUMBER where a limit refuses, else the verdict."""
+        return self.rule.action if self.rule else self.verdict
+
+    @property
+    def outcome(self) -> str:
+        """Where the decision stands, why, and what the owner answered, for the log."""
+        return f"{self.where}: {self.why}" + (f": {self.answer}" if self.answer else "")
+
+
+class Refused(Exception):
+    """A login that is not let in: the decision, and the sentence for the person."""
+
+    def __init__(self, decision: Decision, sentence: str) -> None:
+        super().__init__(sentence)
+        self.decision, self.sentence = decision, sentence
+
+
+def entry_fits(entry: Entry, rule: Rule, login: Login) -> bool:
+    """Whether one entry of a rule's list fits person and address. Raises CannotTell."""
+    if rule.target == "USER":
+        if entry.whole == login.user:
+            return True
+        if entry.name is not None and entry.name != login.user:
+            return False
+    doubt = None
+    try:
+        if entry.network is not None and not login.comes_from(entry.network):
+            return False
+    except CannotTell as reason:
+        doubt = reason
+    fitting = rule.target == "USER" or entry.name is None or login.groups.has(entry.name, rule.action != "OPEN")
+    if fitting and doubt is not None:
+        raise doubt
+    return fitting
+
+
+def fits(rule: Rule, login: Login) -> bool:
+    """Whether any entry of a rule's list fits. Raises CannotTell where none does and one might."""
+    doubt = None
+    for entry in rule.entries:
+        try:
+            if entry_fits(entry, rule, login):
+                return True
+        except CannotTell as reason:
+            doubt = reason
+    if doubt is not None and rule.action != "OPEN":
+        raise doubt
+    return False
+
+
+def limits_of(rule: Rule, login: Login) -> list[Limit]:
+    """The limits that a NUMBER rule puts on this login. Raises CannotTell."""
+    return [Limit(rule, entry.name, entry.most) for entry in rule.entries if entry_fits(entry, rule, login)]
+
+
+def decide(rules: Rules, login: Login, note: Callable[[str], None] | None = None) -> Decision:
+    """The verdict on a login, from the rules alone; `note` is told of every rule that was looked at, and its part."""
+    if rules.distrust:
+        return Decision("CLOSE", None, rules.name, rules.distrust, [])
+    verdict: Rule | None = None
+    limits: list[Limit] = []
+    try:
+        for rule in rules.rules:
+            if rule.service not in login.kinds:
+                outcome = "is for another service"
+            elif rule.action == "NUMBER":
+                found = limits_of(rule, login)
+                limits += found
+                outcome = "limits this login" if found or not note else "does not fit: " + why_not(rule, login)
+            elif verdict is not None:
+                outcome = "comes after the verdict"
+            elif fits(rule, login):
+                verdict = rule
+                outcome = "fits, and is the verdict"
+            else:
+                outcome = "does not fit: " + why_not(rule, login) if note else ""
+            if note:
+                note(f"{rules.where(rule)}: {printable(rule.text)}: {outcome}")
+    except CannotTell as reason:
+        if note:
+            note(f"{rules.where(rule)}: {printable(rule.text)}: cannot be told: {reason}")
+        if verdict is None or verdict.action != "CLOSE":
+            return Decision("CLOSE", rule, rules.where(rule), f"{printable(rule.text)}: {reason}", [])
+    if verdict is None:
+        verdict = rules.default
+        if note:
+            note(f"{rules.where(verdict)}: {printable(verdict.text)}: decides, since no rule fits")
+    return Decision(verdict.action, verdict, rules.where(verdict), printable(verdict.text), limits)
+
+
+def why_not(rule: Rule, login: Login) -> str:
+    """Why no entry of a rule fits: nobody in its list is this person, or the address differs."""
+    user = printable(login.user)
+    for entry in rule.entries:
+        anywhere = Entry(entry.name, None, entry.whole, entry.most)
+        try:
+            if entry.network is not None and entry_fits(anywhere, rule, login):
+                login.comes_from(entry.network)
+                return f"{printable(entry.whole)} is not {printable(login.rhost) or 'LOCAL'}"
+        except CannotTell as reason:
+            return str(reason)
+    return f"{user} is not in its list" if rule.target == "USER" else f"{user} is in none of its groups"
+
+
+# ---- Who is logged in: sessions that the plugin let in and that live, and those that logind or utmp knows besides ----
+
+STATE = "/run/pam-accesscontrol"  # root's alone, gone at every boot
+STATE_FILES = re.compile(r"lock|sessions|answers|(?:sessions|answers)\.new|turn|waiting-[0-9]|question-[0-9a-f]{32}")
+LOGIND_CGROUPS = [f"/sys/fs/cgroup{root}/system.slice/systemd-logind.service" for root in ("", "/systemd", "/unified")]
+UTMP = "/run/utmp"
+UTMP_RECORD, UTMP_USER_PROCESS = "hxxi32s4s32s256s76x", 7  # struct utmp, see utmp(5)
+NOT_ASKED, LEFT = "-", "left"  # in the place of an answer's key
+
+
+class Session:
+    """Somebody who is in: as which process, with the groups they had when they came in, and what `status` tells."""
+
+    def __init__(self, line: str, fields: list[str]) -> None:
+        self.line = line
+        self.pid, self.start, self.uid = int(fields[0]), int(fields[1]), int(fields[3])
+        self.gids = fields[4]  # ",4,27,1000,"
+        self.since = int(fields[5])  # seconds since 1970
+        self.kind, self.who, self.action, self.where, self.asked = fields[6:]
+
+    def lives(self) -> bool:
+        """Whether the process that opened it is there: the same process, not another with its pid."""
+        return process_start(self.pid) == self.start
+
+    def left(self) -> Session:
+        """The session as it stays written down when PAM has closed it, until its process ends."""
+        fields = [*self.line.split("\t")[:-1], LEFT]
+        return Session("\t".join(fields) + "\n", fields)
+
+
+def new_session(login: Login, decision: Decision, asked: str) -> Session:
+    """The session that this very process is about to open, for a login whose groups have been asked."""
+    gids = ",".join(map(str, sorted(login.groups.gids or ())))
+    pid = os.getpid()
+    numbers = pid, process_start(pid), time.monotonic_ns(), login.groups.uid, f",{gids},", int(time.time())
+    fields = [*map(str, numbers), column(login.kind), str(login), decision.action, column(decision.where), asked]
+    return Session("\t".join(fields) + "\n", fields)
+
+
+def parse_session(line: str) -> Session | None:
+    """A line of the registry, None where it is damaged."""
+    fields = line.rstrip("\n").split("\t")
+    whole = len(fields) == 11 and all(field.isdecimal() and len(field) < 20 for field in (*fields[:4], fields[5]))
+    return Session(line, fields) if whole and line.endswith("\n") else None
+
+
+def process_start(pid: int) -> int:
+    """When a process started, in clock ticks since the boot; -1 where there is none, or a zombie. See proc(5)."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            fields = file.read(4096).rpartition(b")")[2].split()
+    except OSError:
+        return -1
+    return int(fields[19]) if fields and fields[0] not in (b"Z", b"X") else -1
+
+
+def pid_in_use(pid: int) -> bool:
+    """Whether there is a process with this pid. See kill(2)."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
+
+
+class Registry:
+    """The sessions that the plugin let in: one file, changed by one process at a time, never seen half written.
+
+    To be used with `with`, which takes the lock. Raises OSError where the state folder cannot be used or trusted.
+    """
+
+    def __enter__(self) -> Registry:
+        import fcntl
+
+        tidy_state()
+        self.lock = os.open(f"{STATE}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX)
+            known = self.read()
+        except BaseException:
+            os.close(self.lock)
+            raise
+        self.sessions = [session for session in known if session.asked != LEFT]
+        self.leaving = {session.pid: session for session in known if session.asked == LEFT and session.lives()}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.lock)
+
+    def read(self) -> list[Session]:
+        """The sessions whose pid is in use; whether by the same process, only a closer look tells."""
+        try:
+            with open(f"{STATE}/sessions", encoding="utf-8", errors="replace", opener=open_private) as file:
+                found = [parse_session(line) for line in file]
+        except FileNotFoundError:
+            return []
+        return [session for session in found if session is not None and pid_in_use(session.pid)]
+
+    def write(self) -> None:
+        """Puts the registry back whole or, where the disk is full, leaves it as it was and raises OSError."""
+        with open(f"{STATE}/sessions.new", "w", encoding="utf-8", opener=open_private) as file:
+            file.writelines(session.line for session in (*self.sessions, *self.leaving.values()))
+        os.rename(f"{STATE}/sessions.new", f"{STATE}/sessions")
+
+    def bury_the_dead(self) -> None:
+        """Leaves out the sessions whose process has ended and left its pid to another."""
+        self.sessions = [session for session in self.sessions if session.lives()]
+
+
+def open_private(path: str, flags: int) -> int:
+    """An opener for open(): readable by root alone, and not handed on to the programs that the host starts."""
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def tidy_state() -> None:
+    """Makes the state folder, and removes from it what is not ours. Raises OSError where it is not root's alone."""
+    os.makedirs(STATE, 0o700, exist_ok=True)
+    about = os.lstat(STATE)
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o022:
+        raise PermissionError(1, f"{STATE} is not a folder of root's alone")
+    if about.st_mode & 0o055:
+        os.chmod(STATE, 0o700)
+    for entry in os.scandir(STATE):
+        try:
+            if entry.is_dir(follow_symlinks=False):
+                import shutil
+
+                shutil.rmtree(entry.path)
+            elif not STATE_FILES.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False):
+                os.unlink(entry.path)
+        except OSError:
+            continue  # another login has removed it; what is really in the way is felt when it is used
+
+
+def logind() -> Any:
+    """libsystemd, by which sd-login(3) is called; None where no logind runs, so that its files are only left over."""
+    if not any(read_text(f"{cgroup}/cgroup.procs") for cgroup in LOGIND_CGROUPS):
+        return None
+    import ctypes
+
+    try:
+        return ctypes.CDLL("libsystemd.so.0")
+    except OSError:
+        return None
+
+
+def read_text(path: str) -> str:
+    """A file's text, empty if there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def sd_text(call: Any, *arguments: Any) -> str:
+    """What one of the sd-login functions puts into its last argument, a string that is ours to free; empty on error."""
+    import ctypes
+
+    value = ctypes.c_void_p()
+    if call(*arguments, ctypes.byref(value)) < 0 or not value.value:
+        return ""
+    text = ctypes.string_at(value.value)
+    ctypes.CDLL(None).free(value)
+    return text.decode("utf-8", "surrogateescape")
+
+
+def sd_leader(lib: Any, session: str) -> int:
+    """The pid that opened a logind session, 0 if it is not known. See sd_session_get_leader(3)."""
+    import ctypes
+
+    if hasattr(lib, "sd_session_get_leader"):
+        pid = ctypes.c_int()
+        return pid.value if lib.sd_session_get_leader(session.encode(), ctypes.byref(pid)) >= 0 else 0
+    # systemd before 254 tells it by D-Bus alone, which may not answer, and by the file that its library reads.
+    leader = re.search("^LEADER=([0-9]{1,10})$", read_text(f"/run/systemd/sessions/{session}"), re.MULTILINE)
+    return int(leader[1]) if leader else 0
+
+
+def sd_sessions(lib: Any) -> list[tuple[str, int]]:
+    """The logind sessions of people, by id and uid: class user and its kin, not closing. See sd_get_sessions(3)."""
+    import ctypes
+
+    names = ctypes.POINTER(ctypes.c_void_p)()
+    found = []
+    for index in range(max(lib.sd_get_sessions(ctypes.byref(names)), 0)):
+        session = ctypes.string_at(names[index])
+        ctypes.CDLL(None).free(ctypes.c_void_p(names[index]))
+        uid = ctypes.c_uint()
+        if (
+            sd_text(lib.sd_session_get_class, session).startswith("user")
+            and sd_text(lib.sd_session_get_state, session) != "closing"
+            and lib.sd_session_get_uid(session, ctypes.byref(uid)) >= 0
+        ):
+            found.append((session.decode(), uid.value))
+    ctypes.CDLL(None).free(names)
+    return found
+
+
+def utmp_sessions() -> list[tuple[int, int, str]]:
+    """The sessions in utmp, by pid, uid and line, whose process lives and whose user is known. See utmp(5)."""
+    import struct
+
+    found = []
+    try:
+        with open(UTMP, "rb") as file:
+            records = file.read()
+    except OSError:
+        return []
+    size = struct.calcsize(UTMP_RECORD)
+    for at in range(0, len(records) - size + 1, size):
+        kind, pid, *names = struct.unpack_from(UTMP_RECORD, records, at)
+        line, _, user, _ = (name.rstrip(b"\0").decode("utf-8", "surrogateescape") for name in names)
+        if kind == UTMP_USER_PROCESS and pid_in_use(pid):
+            try:
+                found.append((pid, pwd.getpwnam(user).pw_uid, line))
+            except (KeyError, ValueError):
+                continue
+    return found
+
+
+def ancestors(pid: int) -> Iterator[int]:
+    """A process, its parent, and so on up to init."""
+    while pid > 0:
+        yield pid
+        fields = read_text(f"/proc/{pid}/stat").rpartition(")")[2].split()
+        pid = int(fields[1]) if fields else 0
+
+
+class Crowd:
+    """Everybody who is in: our sessions, and those opened by others (logind's, or utmp's where no logind runs)."""
+
+    def __init__(self, ours: list[Session]) -> None:
+        self.ours = ours
+        self.lib = logind()
+        self.others: list[tuple[Any, int]] = (
+            sd_sessions(self.lib) if self.lib else [(pid, uid) for pid, uid, _ in utmp_sessions()]
+        )
+
+    def forget(self, leaving: dict[int, Session]) -> None:
+        """Leaves out those that have left: logind and utmp learn of it up to 0.1 s later (measured)."""
+        for key, uid in self.others[:]:
+            pids = list(ancestors(key)) if self.lib is None else [sd_leader(self.lib, key)]
+            if pids[0] and (process_start(pids[0]) == -1 or not leaving.keys().isdisjoint(pids)):
+                self.others.remove((key, uid))
+
+    def people(self, limit: Limit) -> set[int]:
+        """The uids of those that a limit counts. Whom the directory does not tell about may be in the group."""
+        if limit.name is None:
+            return {session.uid for session in self.ours} | {uid for _, uid in self.others}
+        try:
+            gid = grp.getgrnam(limit.name).gr_gid
+        except (KeyError, ValueError) as error:
+            raise CannotTell(f"there is no group {printable(limit.name)}, or the directory did not answer") from error
+        people = {session.uid for session in self.ours if f",{gid}," in session.gids}
+        return people | {uid for _, uid in self.others if uid not in people and in_group(uid, gid)}
+
+    def sessions(self, uid: int) -> int:
+        """How many sessions a user has, each counted once."""
+        pids = [session.pid for session in self.ours if session.uid == uid]
+        keys = [key for key, owner in self.others if owner == uid]
+        if self.lib:
+            known = {sd_text(self.lib.sd_pid_get_session, pid) for pid in pids}
+            return len(pids) + sum(key not in known for key in keys)
+        return len(pids) + sum(set(pids).isdisjoint(ancestors(key)) for key in keys)
+
+    def names(self, limit: Limit, uid: int) -> list[str]:
+        """Who fills a limit, for the log."""
+        ours = {session.uid: f"{session.who} {session.kind}" for session in self.ours}
+        uids = self.people(limit) if limit.target == "GROUP" else {uid} if self.sessions(uid) else set()
+        return sorted(ours.get(uid) or column(user_name(uid)) for uid in uids)
+
+
+def user_name(uid: int) -> str:
+    """A user's name, or the uid where there is none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+known_groups: dict[int, Groups] = {}
+
+
+def in_group(uid: int, gid: int) -> bool:
+    """Whether a user is in a group, or may be, for all that the directory tells; asked once in a process."""
+    if uid not in known_groups:
+        try:
+            known_groups[uid] = Groups(pwd.getpwuid(uid).pw_name)
+        except KeyError:
+            return True
+    try:
+        return gid in known_groups[uid].ask()
+    except CannotTell:
+        return True
+
+
+def room(limit: Limit, user: str, uid: int, crowd: Crowd) -> tuple[bool, str]:
+    """Whether a limit has room for one more, and how full it is. Who is in already does not count again.
+
+    Raises CannotTell where the directory does not know the group.
+    """
+    if limit.target == "USER":
+        count = crowd.sessions(uid)
+        return count < limit.most, f"{printable(user)}: {count} of {limit.most} sessions are open"
+    people = crowd.people(limit)
+    full = f"{printable(limit.name or 'everybody')}: {len(people)} of {limit.most} are logged in"
+    return len(people) < limit.most or (uid in people and limit.most > 0), full
+
+
+def refuse_if_full(limits: list[Limit], rules: Rules, login: Login, crowd: Crowd) -> None:
+    """Raises Refused for the first limit that has no room."""
+    for limit in limits:
+        has_room, full = room(limit, login.user, login.groups.uid, crowd)
+        if not has_room:
+            why = f"{limit.rule.text}: {full}: {', '.join(crowd.names(limit, login.groups.uid)) or 'nobody'}"
+            raise Refused(Decision("CLOSE", limit.rule, rules.where(limit.rule), why, []), f"Access denied: {full}.")
+
+
+def refuse_unless_room(limits: list[Limit], rules: Rules, login: Login, registry: Registry) -> None:
+    """Raises Refused for a limit that has no room, not even at a closer look at whose processes have ended."""
+    try:
+        refuse_if_full(limits, rules, login, Crowd(registry.sessions))
+    except Refused:
+        registry.bury_the_dead()
+        crowd = Crowd(registry.sessions)
+        crowd.forget(registry.leaving)
+        refuse_if_full(limits, rules, login, crowd)
+
+
+def count_in(decision: Decision, rules: Rules, login: Login, asked: str = "") -> Session | None:
+    """Checks that every limit has room and, for a session (`asked` set), takes the place in the same step.
+
+    Returns the session that was written down. Raises Refused for a limit that is full, and where there are limits but
+    no telling who is in. Directories are asked before the lock is taken, so that a slow one holds up nobody else.
+    """
+    try:
+        login.groups.ask()
+        for limit in decision.limits:
+            room(limit, login.user, login.groups.uid, Crowd([]))
+        with Registry() as registry:
+            if decision.limits:
+                refuse_unless_room(decision.limits, rules, login, registry)
+            if not asked:
+                return None
+            session = new_session(login, decision, asked)
+            registry.sessions.append(session)
+            registry.write()
+            if asked != NOT_ASKED:
+                note_entry(session, registry)
+            return session
+    except (OSError, CannotTell) as error:
+        rule = next((rule for rule in rules.rules if rule.action == "NUMBER"), None)
+        if rule is None:
+            syslog(LOG_WARNING, f"{login.kind} {login}: let in, but not written down: {error}")
+            return None
+        why = f"{rule.text}: it cannot be counted who is in: {error}"
+        unknown = Decision("CLOSE", rule, rules.where(rule), why, [])
+        raise Refused(unknown, "Access denied: it cannot be counted who is logged in.") from error
+
+
+def count_out(ended: Session) -> bool:
+    """Gives a place back; returns whether it was the last one that its answer let in. Raises OSError."""
+    with Registry() as registry:
+        registry.sessions = [session for session in registry.sessions if session.line != ended.line]
+        registry.leaving[ended.pid] = ended.left()
+        registry.write()
+        return ended.asked != NOT_ASKED and not any(
+            session.asked == ended.asked and session.lives() for session in registry.sessions
+        )
+
+
+# ---- The question: the owner of the desktop allows or denies ---------------------------------------------------------
+
+WAITING_MOST = 5  # questions behind the one on the screen
+DISPLAY_NAMES = {
+    *("DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "XDG_SESSION_TYPE", "XDG_CURRENT_DESKTOP"),
+    *("DBUS_SESSION_BUS_ADDRESS", "DESKTOP_SESSION", "KDE_FULL_SESSION", "KDE_SESSION_VERSION", "LANG", "LC_ALL"),
+    *("QT_QPA_PLATFORMTHEME", "QT_STYLE_OVERRIDE", "QT_SCALE_FACTOR", "QT_FONT_DPI", "XDG_DATA_DIRS"),
+}
+
+
+class Owner:
+    """Whoever sits at the desktop: uid, and the environment by which a window gets onto it."""
+
+    def __init__(self, uid: int, display: dict[str, str], cgroup: str) -> None:
+        self.uid, self.display, self.cgroup = uid, display, cgroup
+        self.name = user_name(uid)
+
+    def adopt(self, pid: int) -> None:
+        """Puts a window's process among the owner's own, so that the login that it is about can end. See cgroups(7)."""
+        if process_uid(pid) != self.uid:
+            return
+        for folder in ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"):
+            try:
+                with open(f"{folder}{self.cgroup}/cgroup.procs", "w", encoding="ascii") as file:
+                    file.write(str(pid))
+            except OSError:
+                continue
+
+
+def find_owner() -> Owner | None:
+    """The owner of the active local graphical session on seat0, None if there is none. See sd_seat_get_active(3)."""
+    lib = logind()
+    if lib is None:
+        return find_owner_in_utmp()
+    import ctypes
+
+    uid, session = ctypes.c_uint(), ctypes.c_void_p()
+    if lib.sd_seat_get_active(b"seat0", ctypes.byref(session), ctypes.byref(uid)) < 0 or not session.value:
+        return None
+    name = ctypes.string_at(session.value)
+    ctypes.CDLL(None).free(session)
+    if not sd_text(lib.sd_session_get_class, name).startswith("user") or lib.sd_session_is_remote(name) > 0:
+        return None
+    if sd_text(lib.sd_session_get_type, name) not in ("x11", "wayland"):
+        return None
+    places = (f"/session-{name.decode()}.scope", f"/user@{uid.value}.service/")
+    return owner_of(uid.value, lambda pid: read_text(f"/proc/{pid}/cgroup"), places)
+
+
+def find_owner_in_utmp() -> Owner | None:
+    """Whoever utmp knows on a local display (:0), None where nobody is."""
+    for _, uid, line in utmp_sessions():
+        if line.startswith(":"):
+            display = f"DISPLAY={line.partition('.')[0]}"
+            return owner_of(uid, lambda pid: read_text(f"/proc/{pid}/environ"), (display,))
+    return None
+
+
+def owner_of(uid: int, told: Callable[[int], str], places: tuple[str, ...]) -> Owner | None:
+    """The owner, with the display that the first process of theirs in the first of these places has."""
+    pids = [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+    mine = [(pid, told(pid)) for pid in pids if process_uid(pid) == uid]
+    for place in places:
+        for pid, where in mine:
+            environ = read_text(f"/proc/{pid}/environ").split("\0") if place in where else []
+            display = dict(row.split("=", 1) for row in environ if row.partition("=")[0] in DISPLAY_NAMES)
+            if "DISPLAY" in display or "WAYLAND_DISPLAY" in display:
+                return Owner(uid, display, read_text(f"/proc/{pid}/cgroup").rpartition(":")[2].rstrip("\n"))
+    return None
+
+
+def process_uid(pid: int) -> int:
+    """The uid that a process runs as, -1 where there is none."""
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return -1
+
+
+def start_window(owner: Owner, about: dict[str, Any], detached: bool) -> Any:
+    """Starts the dialog as the owner, told by a pipe that stays open for as long as somebody waits for the answer."""
+    import json
+    import subprocess
+
+    person = pwd.getpwuid(owner.uid)
+    home = {"HOME": person.pw_dir, "USER": person.pw_name, "LOGNAME": person.pw_name, "PATH": "/usr/bin:/bin"}
+    command = ["/usr/bin/python3", "-I", __file__, "--dialog"]
+    if detached:  # a shell that leaves at once, so that no child of the host is left
+        command = ["/bin/sh", "-c", 'exec 3<&0; "$@" <&3 3<&- & echo $!', "sh", *command]
+    reader, writer = os.pipe()
+    try:
+        os.write(writer, json.dumps(about).encode() + b"\n")  # filled before anybody can close it: no SIGPIPE
+        process = subprocess.Popen(
+            command,
+            stdin=reader,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**home, **owner.display},
+            cwd="/",
+            user=owner.uid,
+            group=person.pw_gid,
+            extra_groups=os.getgrouplist(person.pw_name, person.pw_gid),
+            umask=0o077,
+            start_new_session=True,
+        )
+    except BaseException:
+        os.close(writer)
+        raise
+    finally:
+        os.close(reader)
+    process.asker = writer  # type: ignore[attr-defined]
+    return process
+
+
+def read_word(process: Any, seconds: float) -> str:
+    """The line that a child writes, empty if it ends without one or takes longer; then it is gone, and reaped."""
+    import select
+    import subprocess
+
+    word = piece = b""
+    deadline = time.monotonic() + seconds
+    poll = select.poll()
+    poll.register(process.stdout, select.POLLIN)
+    while not word.endswith(b"\n") and len(word) < 64 and poll.poll(max(0, deadline - time.monotonic()) * 1000):
+        piece = os.read(process.stdout.fileno(), 64)
+        if not piece:
+            break
+        word += piece
+    os.close(process.asker)
+    process.stdout.close()
+    try:
+        process.wait(2)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    return word.decode("ascii", "replace")
+
+
+class Proof:
+    """How the person proved who they are, as sshd tells in SSH_AUTH_INFO_0; other services asked for a password."""
+
+    def __init__(self, login: Login, info: str) -> None:
+        import binascii
+        import hashlib
+
+        ways = []
+        for row in info.splitlines():
+            method, _, key = row.partition(" ")
+            kind, _, blob = key.partition(" ")
+            if not blob:
+                ways.append({"keyboard-interactive/pam": "password"}.get(method, printable(method)))
+                continue
+            try:
+                digest = hashlib.sha256(binascii.a2b_base64(blob.split()[0])).digest()
+            except ValueError:
+                digest = b""
+            fingerprint = binascii.b2a_base64(digest, newline=False).decode().rstrip("=")
+            comment = key_comment(login.user, blob.split()[0])
+            what = "certificate" if "-cert-" in kind else "key"
+            ways.append(f"{what} SHA256:{fingerprint}" + (f" ({comment})" if comment else ""))
+        self.text = ", then ".join(ways) or "password"
+        self.key = hashlib.sha256(repr((login.user, login.rhost, info)).encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def key_comment(user: str, blob: str) -> str:
+    """The comment behind a key in its user's authorized_keys, empty where there is none. See sshd(8)."""
+    try:
+        path = os.path.join(pwd.getpwnam(user).pw_dir, ".ssh", "authorized_keys")
+        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY), "rb") as file:
+            text = file.read(256 * 1024) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
+    except (KeyError, OSError, ValueError):
+        return ""
+    line = text.partition(blob.encode())[2].partition(b"\n")[0]
+    return printable(line.decode("utf-8", "surrogateescape").strip())
+
+
+def read_answers() -> dict[str, Any]:
+    """What owners have answered, by key; to be read and written under the registry's lock only.
+
+    Of each: the word, whose it is (uid and name), when it was given and until when it holds (seconds of seconds_up()),
+    when the first came in by it and how many have, and the process that waits to show the notice of the end.
+    """
+    import json
+
+    try:
+        return dict(json.loads(read_text(f"{STATE}/answers")))
+    except (TypeError, ValueError):
+        return {}
+
+
+def write_answers(answers: dict[str, Any], registry: Registry) -> None:
+    """Puts the answers back whole, but for those that hold no more. Raises OSError."""
+    import json
+
+    living = {session.asked for session in registry.sessions}
+    kept = {key: it for key, it in answers.items() if key in living or seconds_up() < it["until"] + 600}
+    with open(f"{STATE}/answers.new", "w", encoding="utf-8", opener=open_private) as file:
+        json.dump(kept, file)
+    os.rename(f"{STATE}/answers.new", f"{STATE}/answers")
+
+
+def known_answer(key: str, began: float) -> Any:
+    """The answer that holds for a question that came up at `began`, None if there is none. Raises OSError.
+
+    It holds for those who were waiting for it, while a session lives that it let in, and REMEMBER seconds behind that.
+    """
+    with Registry() as registry:
+        answer = read_answers().get(key)
+        if answer is None or began <= answer["given"] or seconds_up() < answer["until"]:
+            return answer
+        lives = any(session.asked == key and session.lives() for session in registry.sessions)
+        return answer if lives and answer["word"] == "allow" else None
+
+
+def seconds_up() -> float:
+    """Seconds since the boot, sleep counted in, whatever becomes of the wall clock. See clock_gettime(2)."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Turn:
+    """A lock that the kernel takes back when its holder dies, in whatever way. Use as `with Turn(name)`."""
+
+    def __init__(self, name: str, wait: bool = True, forget: bool = False) -> None:
+        import fcntl
+
+        self.forget = forget  # the file, when the turn is over
+        self.path = f"{STATE}/{name}"
+        self.lock = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BaseException:
+            os.close(self.lock)
+            raise
+
+    def __enter__(self) -> Turn:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.forget and os.path.lexists(self.path):
+            os.unlink(self.path)
+        os.close(self.lock)
+
+
+def queue_up() -> Turn | None:
+    """A place in the queue, None where all are taken. Raises OSError."""
+    for place in range(WAITING_MOST + 1):
+        try:
+            return Turn(f"waiting-{place}", wait=False)
+        except BlockingIOError:
+            continue
+    return None
+
+
+def ask(login: Login, rules: Rules, proof: Proof) -> tuple[str, str]:
+    """Asks the owner of the desktop, once for each person, host and proof: returns (word, who).
+
+    The word is allow, deny, timeout, nobody, busy or broken. Those who ask the same wait for the one answer; different
+    questions queue up, and one dialog is on the screen at a time. Raises OSError.
+    """
+    began = seconds_up()
+    answer = known_answer(proof.key, began)
+    if answer is not None:
+        return answer["word"], answer["owner"]
+    remove_left_over_questions()
+    with Turn(f"question-{proof.key}", forget=True):
+        answer = known_answer(proof.key, began)
+        if answer is not None:
+            return answer["word"], answer["owner"]
+        place = queue_up()
+        if place is None:
+            return "busy", "nobody"
+        with place, Turn("turn"):
+            owner = find_owner()
+            answer = known_answer(proof.key, began)
+            if answer is not None or owner is None:
+                return (answer["word"], answer["owner"]) if answer else ("nobody", "nobody")
+            word = show(owner, login, rules, proof)
+            if word != "broken":
+                remember(proof.key, word, owner, rules.remember)
+            return word, column(owner.name)
+
+
+def remember(key: str, word: str, owner: Owner, seconds: int) -> None:
+    """Writes an answer down, to hold for so many seconds at least. Raises OSError."""
+    now = seconds_up()
+    answer = {"word": word, "uid": owner.uid, "owner": column(owner.name), "given": now, "until": now + seconds}
+    with Registry() as registry:
+        write_answers({**read_answers(), key: {**answer, "first": 0, "logins": 0, "notice": [0, 0]}}, registry)
+
+
+def remove_left_over_questions() -> None:
+    """Removes the locks of those who were killed while they asked. Raises OSError."""
+    for name in os.listdir(STATE):
+        try:
+            if name.startswith("question-"):
+                Turn(name, wait=False, forget=True).__exit__()
+        except BlockingIOError:
+            continue
+
+
+def show(owner: Owner, login: Login, rules: Rules, proof: Proof) -> str:
+    """Shows the dialog and waits for the word; anything but a word that it knows, or none at all, is `broken`."""
+    question = {
+        "kind": "question",
+        "service": login.kind,
+        "user": printable(login.user),
+        "full_name": printable(full_name(login.user)),
+        "rhost": printable(login.rhost),
+        "proof": proof.text,
+        "since": time.time(),
+        "timeout": rules.timeout,
+    }
+    process = start_window(owner, question, detached=False)
+    owner.adopt(process.pid)
+    word = read_word(process, 2 * rules.timeout + 10)
+    return {"allow\n": "allow", "deny\n": "deny", "timeout\n": "timeout"}.get(word, "broken")
+
+
+def note_entry(session: Session, registry: Registry) -> None:
+    """Writes down that an answer has let somebody in; a notice that waits to tell of the end has nothing to tell."""
+    answers = read_answers()
+    answer = answers.get(session.asked)
+    if answer is not None:
+        answer.update(first=answer["first"] or session.since, logins=answer["logins"] + 1)
+        dismiss_notice(answer)
+        write_answers(answers, registry)
+
+
+def dismiss_notice(answer: dict[str, Any]) -> None:
+    """Ends the process that waits to show a notice, if it is still that process: its pid came from the owner's side."""
+    pid, start = answer["notice"]
+    answer["notice"] = [0, 0]
+    if pid and process_uid(pid) == answer["uid"] and process_start(pid) == start:
+        os.kill(pid, 15)
+
+
+def tell_owner(ended: Session, login: Login, delay: int) -> None:
+    """Has the owner told that somebody who was asked about is gone, unless they come back within `delay` seconds.
+
+    The notice waits in a process of the owner's own: the logout waits for nothing. Raises OSError.
+    """
+    with Registry() as registry:
+        answers = read_answers()
+        answer = answers.get(ended.asked)
+        if answer is None:
+            return
+        dismiss_notice(answer)
+        answer["until"] = seconds_up() + delay
+        write_answers(answers, registry)
+    owner = find_owner()
+    if owner is None or owner.uid != answer["uid"]:
+        return
+    notice = {
+        "kind": "notice",
+        "service": login.kind,
+        "user": printable(login.user),
+        "rhost": printable(login.rhost),
+        "seconds": int(time.time()) - (answer["first"] or ended.since),
+        "logins": answer["logins"],
+        "delay": delay,
+    }
+    pid = int(read_word(start_window(owner, notice, detached=True), 2) or 0)
+    owner.adopt(pid)
+    with Registry() as registry:
+        answers = read_answers()
+        answer = answers.setdefault(ended.asked, answer)
+        answer["notice"] = [pid, process_start(pid)]
+        if any(session.asked == ended.asked for session in registry.sessions):
+            dismiss_notice(answer)  # they have come back meanwhile
+        write_answers(answers, registry)
+
+
+def full_name(user: str) -> str:
+    """The name in a user's GECOS field, empty where there is none."""
+    try:
+        return pwd.getpwnam(user).pw_gecos.partition(",")[0]
+    except (KeyError, ValueError):
+        return ""
+
+
+SENTENCES = {
+    "deny": "the person at the desktop did not allow it",
+    "timeout": "the person at the desktop did not answer in time",
+    "nobody": "there is nobody at the desktop who could allow it",
+    "busy": "too many logins wait for an answer already, try again later",
+    "broken": "the person at the desktop could not be asked",
+}
+
+
+def ask_owner(login: Login, rules: Rules, decision: Decision, info: str) -> str:
+    """Puts the question where the verdict is ASK; returns the key of the answer, and adds the answer to the decision.
+
+    Raises Refused for every answer but Allow, and for nobody to answer where UNATTENDED is CLOSE.
+    """
+    proof = Proof(login, info)
+    try:
+        word, who = ask(login, rules, proof)
+    except (OSError, ValueError, RuntimeError) as error:
+        word, who = "broken", f"the owner ({error})"
+    if word == "allow" or (word == "nobody" and rules.unattended == "OPEN"):
+        decision.answer = f"allowed by {who}" if word == "allow" else "nobody to ask, UNATTENDED is OPEN"
+        return proof.key if word == "allow" else NOT_ASKED
+    why = {
+        "deny": f"denied by {who}",
+        "timeout": f"no answer in {rules.timeout} s",
+        "nobody": "nobody to ask",
+        "busy": f"{WAITING_MOST} questions are waiting already",
+        "broken": f"{who} could not be asked",
+    }
+    decision.answer = why[word]
+    raise Refused(decision, f"Access denied: {SENTENCES[word]}.")
+
+
+# ---- The windows: what the desktop's owner sees, in a process of the owner's own -------------------------------------
+
+CALM = 1.0  # seconds: a new window counts nothing for so long, and a key counts only after so long without keys
+FOREVER = float("inf")
+LEFT_TO_RIGHT = "\u200e"  # an Arabic name at its start would turn the whole line around
+
+
+def shorten(text: str, most: int) -> str:
+    """A stranger's text on one line, its middle left out where it is long."""
+    text = printable(text)
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 2 :]}"
+
+
+def from_where(rhost: str) -> str:
+    """Where a login comes from, in a sentence."""
+    return f"from {shorten(rhost, 60)}" if rhost else "on this computer"
+
+
+def duration(seconds: float) -> str:
+    """A span of time for people: 13 s, 2 min 13 s, 5 h 2 min."""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def no_window(why: str) -> None:
+    """Ends the process with one line on what keeps it from showing a window."""
+    os.write(2, f"pam-accesscontrol: no window: {printable(why)}\n".encode())
+    os._exit(1)  # where Qt itself would call abort() and leave a core file
+
+
+def application() -> QApplication:
+    """Qt, on the display that the environment names."""
+    from PyQt5.QtCore import Qt, QtFatalMsg, qInstallMessageHandler
+    from PyQt5.QtWidgets import QApplication
+
+    if os.environ.get("WAYLAND_DISPLAY"):
+        os.environ.setdefault("QT_QPA_PLATFORM", "wayland;xcb")
+    qInstallMessageHandler(lambda kind, _, text: no_window(text.split("\n")[0]) if kind == QtFatalMsg else None)
+    QApplication.setAttribute(Qt.AA_EnableHighDpiScaling)
+    QApplication.setAttribute(Qt.AA_UseHighDpiPixmaps)
+    running = QApplication.instance()
+    return running if isinstance(running, QApplication) else QApplication(["pam-accesscontrol"])
+
+
+def quiet_label(text: str) -> QLabel:
+    """Text that stands back, on light and dark alike."""
+    from PyQt5.QtCore import Qt
+    from PyQt5.QtWidgets import QLabel
+
+    label = QLabel(text)
+    label.setTextFormat(Qt.PlainText)
+    palette = label.palette()
+    color = palette.color(palette.WindowText)
+    color.setAlphaF(0.7)
+    palette.setColor(palette.WindowText, color)
+    label.setPalette(palette)
+    return label
+
+
+def message_box(title: str, name: str, what: str, facts: dict[str, str]) -> tuple[QMessageBox, QLabel]:
+    """A message box with a table of facts under its headline, and the quiet line at its foot. All of it plain text."""
+    from PyQt5.QtCore import Qt
+    from PyQt5.QtGui import QFont, QFontInfo, QFontMetrics
+    from PyQt5.QtWidgets import QApplication, QGridLayout, QLabel, QMessageBox
+
+    box = QMessageBox(QMessageBox.Question if facts else QMessageBox.Information, "", "")
+    box.setModal(False)
+    box.setAttribute(Qt.WA_ShowWithoutActivating)
+    box.setWindowFlag(Qt.WindowStaysOnTopHint)
+    box.setWindowTitle(title.replace("[*]", "[*][*]"))  # or Qt takes it for its mark of unsaved changes
+    box.setTextFormat(Qt.PlainText)
+    em = box.fontMetrics().height()
+    room = min(28 * em, QApplication.primaryScreen().availableSize().width() - 14 * em)
+
+    def fit(text: str, font: QFont, room: int) -> str:
+        return LEFT_TO_RIGHT + QFontMetrics(font).elidedText(text, Qt.ElideMiddle, room)
+
+    head = box.findChild(QLabel, "qt_msgbox_label")
+    assert head is not None
+    font = head.font()
+    font.setBold(True)
+    font.setPointSizeF(1.25 * QFontInfo(font).pointSizeF())
+    head.setFont(font)
+    box.setText(f"{fit(shorten(name, 300), font, room - 6 * em)} {what}")
+    table = QGridLayout()
+    table.setColumnMinimumWidth(1, 14 * em)
+    table.setColumnStretch(1, 1)
+    table.setContentsMargins(0, em // 2, 0, em // 2)
+    for row, (key, fact) in enumerate(facts.items()):
+        value = QLabel("\n".join(fit(line, box.font(), room) for line in fact.split("\n")))
+        value.setTextFormat(Qt.PlainText)
+        table.addWidget(quiet_label(key), row, 0, Qt.AlignTop)
+        table.addWidget(value, row, 1)
+    note = quiet_label("")
+    note.setContentsMargins(0, em // 2 if facts else 0, 0, 0)
+    table.addWidget(note, len(facts), 0, 1, 2)
+    grid = box.layout()
+    assert isinstance(grid, QGridLayout)
+    grid.addLayout(table, 1, 2)  # where a message box has its second text
+    return box, note
+
+
+def watch(box: QMessageBox, seen: Callable[[QEvent], bool]) -> None:
+    """Show a window's own events to a function first: all keys and clicks come in there, before any widget has them."""
+    from PyQt5.QtCore import QObject
+
+    class Door(QObject):
+        def eventFilter(self, _: QObject, event: QEvent) -> bool:
+            return seen(event)
+
+    box.winId()  # makes the window
+    box.windowHandle().installEventFilter(Door(box))
+
+
+class Question:
+    """The window that asks, and what it takes for an answer."""
+
+    def __init__(self, question: dict[str, Any], asker: int) -> None:
+        from PyQt5.QtCore import Qt
+        from PyQt5.QtWidgets import QApplication, QMessageBox
+
+        user, rhost, service = question["user"], question["rhost"], shorten(question["service"], 20)
+        facts = {
+            "Full name": shorten(question["full_name"], 300) or "none",
+            "From": shorten(rhost, 300) or "this computer",
+            "Over": service,
+            "Proved by": shorten(question["proof"], 500).replace(" (", "\n(", 1) or "not known",
+            "Waiting since": time.strftime("%H:%M:%S", time.localtime(question["since"])),
+        }
+        title = f"{service} login: {shorten(user, 40)} {from_where(rhost)}"
+        self.box, self.note = message_box(title, user, "wants to log in", facts)
+        self.allow = self.box.addButton("&Allow", QMessageBox.AcceptRole)
+        self.deny = self.box.addButton("&Deny", QMessageBox.RejectRole)
+        self.allow.setAccessibleDescription(f"Lets {shorten(user, 40)} in. Alt+A")
+        self.deny.setAccessibleDescription(f"Keeps {shorten(user, 40)} out. Alt+D or Escape")
+        self.box.setAccessibleDescription("\n".join(f"{name}: {fact}" for name, fact in facts.items()))
+        self.box.setDefaultButton(self.deny)
+        self.box.setEscapeButton(self.deny)
+        self.allow.setFocusPolicy(Qt.TabFocus)  # a press on it that was let go elsewhere leaves no trace
+        self.allow.setEnabled(False)
+        self.deny.setEnabled(False)
+        self.box.finished.connect(QApplication.quit)
+        watch(self.box, self.seen)
+        self.asker, self.answer = asker, ""
+        self.typing = False  # the key that is being looked at does not count
+        self.timeout = float(question["timeout"])
+        self.start = time.monotonic()
+        self.end = self.start + self.timeout
+        self.clicks_from = self.keys_from = FOREVER
+
+    def seen(self, event: QEvent) -> bool:
+        """Judge what comes in from the desktop. True: nobody else gets to see it."""
+        from PyQt5.QtCore import QEvent
+        from PyQt5.QtGui import QKeyEvent
+
+        now, kind = time.monotonic(), event.type()
+        if kind in (QEvent.MouseMove, QEvent.MouseButtonPress, QEvent.TouchBegin, QEvent.ShortcutOverride):
+            self.end = min(max(self.end, now + self.timeout / 3), self.start + 2 * self.timeout)
+        if kind == QEvent.Expose and self.clicks_from == FOREVER and self.box.windowHandle().isExposed():
+            self.clicks_from = now + CALM
+        elif kind == QEvent.FocusIn:  # perhaps in the middle of a word
+            self.keys_from = now + CALM
+            self.deny.setFocus()
+        elif kind == QEvent.FocusOut:  # Qt may show us the first key after the next FocusIn before that
+            self.keys_from = FOREVER
+        elif isinstance(event, QKeyEvent):
+            return self.swallows(event, now)
+        elif kind == QEvent.Close and now < self.clicks_from:
+            event.ignore()
+            return True
+        return False
+
+    def swallows(self, event: QKeyEvent, now: float) -> bool:
+        """Typing is not answering: a key counts only after a second without keys, and a letter only with Alt."""
+        from PyQt5.QtCore import QEvent, Qt
+
+        key = event.key()
+        if event.type() == QEvent.ShortcutOverride and not Qt.Key_Shift <= key <= Qt.Key_ScrollLock:
+            # What is left of it, a shortcut or a key press, comes next. A message box takes a plain A for Alt+A.
+            text = key < Qt.Key_Escape and key != Qt.Key_Space and not event.modifiers() & Qt.AltModifier
+            self.typing = text or now < max(self.clicks_from, self.keys_from)
+            self.keys_from = max(self.keys_from, now + CALM)
+            if text:
+                self.deny.setFocus()
+        if self.typing:
+            event.accept()
+        return self.typing
+
+    def tick(self) -> None:
+        """Ten times a second: is somebody still waiting, is there time left, do clicks count by now."""
+        import select
+
+        now = time.monotonic()
+        if self.asker >= 0 and select.select([self.asker], [], [], 0)[0]:
+            self.answer = "gone"
+        elif now >= self.end:
+            self.answer = "timeout"
+        elif now >= self.clicks_from and not self.deny.isEnabled():
+            self.allow.setEnabled(True)
+            self.deny.setEnabled(True)
+            self.deny.setFocus()
+        if self.answer:
+            self.box.done(0)
+        early = now < self.clicks_from or now < self.keys_from < FOREVER
+        self.note.setText("One moment…" if early else f"{duration(int(self.end - now + 0.999))} left, then denied")
+
+
+def show_question(question: dict[str, Any], asker: int = -1) -> str:
+    """Asks the person at this display: allow, deny, timeout; or gone, once descriptor `asker` has anything to say."""
+    from PyQt5.QtCore import QTimer
+
+    app = application()
+    window = Question(question, asker)
+    timer = QTimer(window.box)
+    timer.timeout.connect(window.tick)
+    timer.start(100)
+    window.tick()
+    window.box.show()
+    app.alert(window.box)
+    app.exec_()
+    return window.answer or ("allow" if window.box.clickedButton() is window.allow else "deny")
+
+
+def show_notice(notice: dict[str, Any]) -> None:
+    """Say who is gone, in the corner, for half a minute."""
+    from PyQt5.QtCore import QEvent, Qt, QTimer
+    from PyQt5.QtWidgets import QMessageBox
+
+    app = application()
+    user, rhost, service = notice["user"], notice["rhost"], shorten(notice["service"], 20)
+    box, note = message_box(f"{service} logout: {shorten(user, 40)} {from_where(rhost)}", user, "has logged out", {})
+    lasted = f"{from_where(rhost)} over {service}, for {duration(notice['seconds'])}"
+    note.setText(lasted + (f"\nthe last of {notice['logins']} logins" if notice["logins"] > 1 else ""))
+    box.setStandardButtons(QMessageBox.Close)
+    box.setWindowFlag(Qt.WindowDoesNotAcceptFocus)
+
+    def seen(event: QEvent) -> bool:
+        if event.type() == QEvent.MouseButtonPress:
+            box.done(0)
+        if event.type() == QEvent.Expose:
+            screen = app.primaryScreen().availableGeometry()
+            frame = box.frameGeometry()
+            frame.moveBottomRight(screen.bottomRight())
+            box.move(frame.topLeft())
+        return False
+
+    watch(box, seen)
+    box.finished.connect(app.quit)
+    QTimer.singleShot(30_000, app.quit)
+    box.show()
+    app.exec_()
+
+
+def made_up_question() -> dict[str, Any]:
+    """What `pam-accesscontrol ask` shows."""
+    return {
+        "kind": "question",
+        "service": "SSH",
+        "user": "bob",
+        "full_name": "Bob Example",
+        "rhost": "203.0.113.7",
+        "proof": "key SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU (bob@laptop)",
+        "since": time.time(),
+        "timeout": 60,
+    }
+
+
+def dialog_main() -> int:
+    """The owner's process: one question or notice on stdin, and one word on stdout."""
+    import json
+    import signal
+
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE}:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    try:
+        with open(0, "rb", buffering=0, closefd=False) as stdin:  # a buffer might hide that the asker is gone
+            asked = json.loads(stdin.readline(1 << 20))
+        if asked["kind"] == "notice":
+            time.sleep(asked["delay"])  # ended by then, if the person has come back
+            show_notice(asked)
+            return 0
+        answer = show_question(asked, asker=0)
+    except (ImportError, ValueError) as error:
+        no_window(str(error))
+    if answer != "gone":
+        os.write(1, f"{answer}\n".encode())
+    return 0
+
+
+# ---- The log: syslog, and a file for every month ---------------------------------------------------------------------
+
+LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG = 3, 4, 5, 6, 7
+LOG_AUTHPRIV = 10 << 3
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+FAULTS_LOGGED = 50
+
+
+def escape(char: str) -> str:
+    """A character as it may stand in a log: itself, or a backslash and its number."""
+    if char.isprintable() and char != "\\":
+        return char
+    if "\udc80" <= char <= "\udcff":  # a byte that is not UTF-8
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return char.encode("unicode_escape").decode()
+
+
+def printable(text: str) -> str:
+    """A stranger's text as one line that cannot lie about where it ends, 256 characters of it at most."""
+    if len(text) > 256:
+        return printable(text[:240]) + f"... ({len(text)} characters)"
+    if text.isascii() and text.isprintable() and "\\" not in text:
+        return text
+    return "".join(map(escape, text))
+
+
+def column(text: str) -> str:
+    """A name or a host as one column: no blank in it, and no @ but the one that parts them."""
+    return printable(text).replace(" ", "\\x20").replace("@", "\\x40")
+
+
+def syslog(priority: int, message: str) -> None:
+    """One line to syslog, facility authpriv; never raises, and waits two seconds at most. See syslog(3).
+
+    Not by syslog(3): that keeps one ident and facility for the whole process, and they are the host's.
+    """
+    now = time.localtime()
+    clock = f"{MONTHS[now.tm_mon - 1]} {now.tm_mday:2} {now.tm_hour:02}:{now.tm_min:02}:{now.tm_sec:02}"
+    line = f"<{LOG_AUTHPRIV | priority}>{clock} pam-accesscontrol[{os.getpid()}]: {message[:6000]}"
+    try:
+        log = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
+    except OSError:
+        return
+    try:
+        log.settimeout(2)
+        log.connect("/dev/log")
+        log.send(line.encode("utf-8", "backslashreplace"))
+    except OSError:
+        pass
+    finally:
+        log.close()
+
+
+def monthly(login: Login, action: str, outcome: str, why: str) -> None:
+    """One line in the month's own file; never raises. The file is root's and adm's, whatever the host's umask."""
+    now = time.localtime()
+    path = time.strftime(f"{LOG_FOLDER}/pam-accesscontrol-%Y-%m.log", now)
+    clock = time.strftime("%Y-%m-%d %H:%M:%S", now)
+    line = f"{clock}  {login.kind:<4}  {action:<6}  {str(login):<28}  {outcome:<7}  {why}\n"
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+    try:
+        try:
+            descriptor = os.open(path, flags)
+        except FileNotFoundError:
+            descriptor = os.open(path, flags | os.O_CREAT, 0)
+            os.fchown(descriptor, 0, adm_gid())
+            os.fchmod(descriptor, 0o640)
+        try:
+            about = os.fstat(descriptor)
+            if not stat.S_ISREG(about.st_mode) or about.st_uid != 0 or about.st_nlink != 1:
+                raise OSError(0, "is not a plain file of root's")
+            os.write(descriptor, line.encode("utf-8", "backslashreplace"))
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        syslog(LOG_WARNING, f"{path} cannot be written: {error.strerror}")
+
+
+def adm_gid() -> int:
+    """The gid of adm, root's where there is no such group."""
+    try:
+        return grp.getgrnam("adm").gr_gid
+    except KeyError:
+        return 0
+
+
+def log_faults(rules: Rules) -> None:
+    """A warning for every line that was ignored; behind the first fifty, one for all the rest."""
+    for line, what in rules.faults[:FAULTS_LOGGED]:
+        syslog(LOG_WARNING, f"{rules.name}:{line}: ignored: {what}")
+    rest = [str(line) for line, _ in rules.faults[FAULTS_LOGGED:]]
+    if rest:
+        syslog(LOG_WARNING, f"{rules.name}: ignored {len(rest)} more lines: {', '.join(rest)}")
+
+
+# ---- The PAM functions: what pam_python.so calls ---------------------------------------------------------------------
+
+taken: Session | None = None  # by this PAM handle: pam_python loads the module anew for each
+FAIL_DELAY = 2_000_000  # microseconds: what pam_unix asks for after a wrong password, see pam_fail_delay(3)
+
+
+def item(pamh: Any, name: str) -> str:
+    """A PAM item as text, empty if it is not set. pam_python decodes it as UTF-8, and strangers send what they like."""
+    try:
+        return getattr(pamh, name) or ""
+    except UnicodeDecodeError as error:
+        return error.object.decode("utf-8", "surrogateescape")
+
+
+def auth_info(pamh: Any) -> str:
+    """How the person proved who they are, as sshd tells a session; see ExposeAuthInfo in sshd_config(5)."""
+    try:
+        return str(pamh.env["SSH_AUTH_INFO_0"] or "")
+    except (KeyError, UnicodeDecodeError):
+        return ""
+
+
+def rule_file(arguments: list[str]) -> str:
+    """The path of the rule file, from the arguments on the PAM line. Raises ValueError."""
+    path = RULE_FILE
+    for argument in arguments:
+        name, _, value = argument.partition("=")
+        if name != "conf":
+            raise ValueError(f"the PAM line has an argument that is not conf=PATH: {printable(argument)}")
+        path = value
+    return path
+
+
+def examine(phase: str, pamh: Any, argv: list[str]) -> tuple[Login, Rules, Decision]:
+    """Reads the rules and decides, for any phase. Raises Refused for a verdict of CLOSE."""
+    login = Login(item(pamh, "service"), item(pamh, "user"), item(pamh, "rhost"))
+    path = rule_file(argv[1:])
+    known = read_before.get(path)
+    rules = read_rules(path)
+    if read_before.get(path) is not known:
+        log_faults(rules)
+
+    def note(line: str) -> None:
+        syslog(LOG_DEBUG, f"{login.kind} {phase} {login}: {line}")
+
+    decision = decide(rules, login, note if rules.debug else None)
+    if decision.verdict == "CLOSE":
+        raise Refused(decision, f"Access denied: {printable(login.user)} may not log in {login.over}.")
+    return login, rules, decision
+
+
+def refuse(phase: str, pamh: Any, refused: Refused) -> None:
+    """Writes a refusal down, with the rule behind it."""
+    decision = refused.decision
+    login = Login(item(pamh, "service"), item(pamh, "user"), item(pamh, "rhost"))
+    syslog(LOG_NOTICE, f"{login.kind} {phase} {login}: {decision.verdict}, refused: {decision.outcome}")
+    monthly(login, decision.action, "denied", f"{decision.where} {decision.answer}".rstrip())
+
+
+def tell(pamh: Any, flags: int, sentence: str) -> None:
+    """Shows a sentence to the person at the door, where the host has a way to; see PAM_ERROR_MSG in pam_conv(3)."""
+    if flags & pamh.PAM_SILENT:
+        return
+    try:
+        pamh.conversation(pamh.Message(pamh.PAM_ERROR_MSG, sentence))
+    except pamh.exception:
+        pass
+
+
+def at_the_door(phase: str, refusal: int, pamh: Any, flags: int, argv: list[str]) -> int:
+    """One PAM call that may refuse: returns `refusal`, or PAM_IGNORE, since no rule vouches for anybody."""
+    global taken
+    try:
+        login, rules, decision = examine(phase, pamh, argv)
+        if phase == "session":
+            asked = ask_owner(login, rules, decision, auth_info(pamh)) if decision.verdict == "ASK" else NOT_ASKED
+            taken = count_in(decision, rules, login, asked)
+        elif decision.limits:
+            count_in(decision, rules, login)
+    except Refused as refused:
+        refuse(phase, pamh, refused)
+        if phase == "auth":
+            pamh.fail_delay(FAIL_DELAY)
+        else:
+            tell(pamh, flags, refused.sentence)
+        return refusal
+    except BaseException as error:  # pam_python would refuse, too, but the log would not say who was at the door
+        complain(phase, "refused", error)
+        return refusal
+    syslog(LOG_INFO, f"{login.kind} {phase} {login}: {decision.verdict}, {decision.outcome}")
+    if phase == "session":
+        monthly(login, decision.action, "granted", f"{decision.where} {decision.answer}".rstrip())
+    return int(pamh.PAM_IGNORE)
+
+
+def complain(phase: str, outcome: str, error: BaseException) -> None:
+    """One line in the log for what must not happen, with the traceback behind it."""
+    try:
+        import traceback
+
+        lines = "".join(traceback.format_exception(type(error), error, error.__traceback__)).split("\n")
+        syslog(LOG_ERR, f"{phase}: {outcome}, for an error in the plugin: {' | '.join(map(printable, lines))}")
+    except BaseException:
+        pass
+
+
+def pam_sm_authenticate(pamh: Any, flags: int, argv: list[str]) -> int:
+    """Refuses as a wrong password is refused: nobody learns that it was right. See pam_sm_authenticate(3)."""
+    return at_the_door("auth", pamh.PAM_AUTH_ERR, pamh, flags, argv)
+
+
+def pam_sm_setcred(pamh: Any, flags: int, argv: list[str]) -> int:
+    """Has nothing to set."""
+    return int(pamh.PAM_IGNORE)
+
+
+def pam_sm_acct_mgmt(pamh: Any, flags: int, argv: list[str]) -> int:
+    """Refuses with a message; for SSH keys, which see no auth, this is the door. See pam_sm_acct_mgmt(3)."""
+    return at_the_door("account", pamh.PAM_PERM_DENIED, pamh, flags, argv)
+
+
+def pam_sm_open_session(pamh: Any, flags: int, argv: list[str]) -> int:
+    """Decides again, and writes the login down. See pam_sm_open_session(3)."""
+    return at_the_door("session", pamh.PAM_SESSION_ERR, pamh, flags, argv)
+
+
+def pam_sm_close_session(pamh: Any, flags: int, argv: list[str]) -> int:
+    """Gives the place back, and writes the end down. See pam_sm_close_session(3)."""
+    global taken
+    try:
+        if taken is not None:
+            ended, taken = taken, None
+            count_out(ended)
+            login = Login(item(pamh, "service"), item(pamh, "user"), item(pamh, "rhost"))
+            lasted = f"after {duration(time.time() - ended.since)}"
+            syslog(LOG_INFO, f"{login.kind} session {login}: closed {lasted}")
+            monthly(login, ended.action, "closed", lasted)
+            if count_out(ended):
+                tell_owner(ended, login, read_rules(rule_file(argv[1:])).remember)
+    except OSError as error:
+        syslog(LOG_WARNING, f"session: a place is given back only when its process ends: {error}")
+    except BaseException as error:
+        complain("session", "closed", error)
+    return int(pamh.PAM_IGNORE)
+
+
+# ---- The command: check, explain, status, ask ------------------------------------------------------------------------
+
+PAM_FOLDER = "/etc/pam.d"
+STATUS = {"OPEN": 0, "CLOSE": 1, "ASK": 3}
+PAM_LINE = re.compile(r"-?(auth|account|session|password)\s+(\[[^]]*\]|\S+)\s+(\S+)\s*(.*)", re.IGNORECASE)
+
+
+class UsageError(Exception):
+    """What is wrong with how the command was called: one line, status 2."""
+
+
+class PamLine:
+    """One line of a PAM service, and the file that it stands in."""
+
+    def __init__(self, at: str, control: str, module: str, arguments: str) -> None:
+        self.at, self.control, self.module, self.arguments = at, control.lower(), module, arguments
+
+    @property
+    def ours(self) -> bool:
+        """Whether this line calls the plugin."""
+        return "pam_python" in self.module and "accesscontrol.py" in self.arguments
+
+    @property
+    def skips(self) -> int:
+        """How many of the lines behind it a success may leave out: all for sufficient and done. See pam.d(5)."""
+        if self.control == "sufficient":
+            return sys.maxsize
+        jumps = re.findall(r"(?:success|default|new_authtok_reqd)\s*=\s*(done|[0-9]+)", self.control)
+        return max((sys.maxsize if jump == "done" else int(jump) for jump in jumps), default=0)
+
+
+def pam_lines(service: str, kind: str, depth: int = 0) -> Iterator[PamLine]:
+    """The lines of a service for one of auth, account and session, in the order in which they run. See pam.d(5)."""
+    path = os.path.join(PAM_FOLDER, service)
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            text = file.read()
+    except OSError:
+        return
+    number = 0
+    for row in text.replace("\\\n", "  \0").split("\n"):
+        number += 1 + row.count("\0")
+        row = row.replace("\0", "").partition("#")[0].strip()
+        include = re.fullmatch(r"@include\s+(\S+)", row)
+        line = PAM_LINE.fullmatch(row)
+        if line and line[1].lower() != kind:
+            continue
+        target = include[1] if include else line[3] if line and line[2].lower() in ("include", "substack") else ""
+        if target and depth < 20:
+            yield from pam_lines(target, kind, depth + 1)
+        elif line:
+            yield PamLine(f"{path}:{number}", line[2], line[3], line[4])
+
+
+def guarded_services() -> list[str]:
+    """The PAM services that call the plugin in any of their lines."""
+    try:
+        services = sorted(os.listdir(PAM_FOLDER))
+    except OSError:
+        return []
+    kinds = ("auth", "account", "session")
+    return [name for name in services if any(line.ours for kind in kinds for line in pam_lines(name, kind))]
+
+
+def unguarded_ways(service: str) -> Iterator[str]:
+    """Why a guarded service may not come past the plugin: a line that is missing, or one that others leave out."""
+    for kind in ("auth", "account", "session"):
+        lines = list(pam_lines(service, kind))
+        at = next((place for place, line in enumerate(lines) if line.ours), None)
+        if at is None:
+            yield f"{PAM_FOLDER}/{service}: has no {kind} line that calls the plugin"
+            continue
+        for place, line in enumerate(lines[:at]):
+            if place + line.skips >= at:
+                yield f"{line.at}: {kind}: '{line.control} {line.module}' can leave out the plugin at {lines[at].at}"
+
+
+def rule_file_of(service: str) -> str:
+    """The rule file that a service is judged by: conf=PATH on its account line, or the usual one."""
+    for line in pam_lines(service, "account"):
+        if line.ours:
+            return rule_file(line.arguments.split()[1:])
+    return RULE_FILE
+
+
+def pam_service(name: str) -> str:
+    """The PAM service for a name as rules use it: SSH, XDM, su. Raises UsageError."""
+    services = SERVICES.get(name.upper(), (name.lower(),))
+    for service in services:
+        if os.path.exists(os.path.join(PAM_FOLDER, service)):
+            return service
+    if name.upper() in SERVICES or name.lower() in CLASS_OF:
+        return services[0]
+    raise UsageError(f"there is no service {printable(name)}: SSH, TTY, XDM, or a file in {PAM_FOLDER}")
+
+
+def covers(wide: tuple[int, int, int] | None, narrow: tuple[int, int, int] | None) -> bool:
+    """Whether every address of one network lies in another; None is everywhere."""
+    if wide is None or wide == narrow:
+        return True
+    if narrow is None or LOCAL in (wide, narrow):
+        return False
+    return wide[0] == narrow[0] and wide[2] >= narrow[2] and narrow[1] >> (wide[2] - narrow[2]) == wide[1]
+
+
+def unreachable(rules: Rules) -> Iterator[tuple[int, str]]:
+    """The rules that can never decide, since for each of their entries an earlier rule always has."""
+    earlier: dict[tuple[str, str, str | None], list[tuple[tuple[int, int, int] | None, int]]] = {}
+    for rule in rules.rules:
+        if rule.action == "NUMBER":
+            continue
+        services = {"ALL", rule.service, CLASS_OF.get(rule.service.lower(), rule.service)}
+        by = []
+        for entry in rule.entries:
+            keys = {(rule.target, entry.name), ("USER", None), ("GROUP", None)}
+            known = (place for name in services for key in keys for place in earlier.get((name, *key), ()))
+            by.append(next((line for network, line in known if covers(network, entry.network)), 0))
+        if all(by):
+            yield rule.line, f"can never be reached: line {max(by)} has decided before"
+        for entry in rule.entries:
+            earlier.setdefault((rule.service, rule.target, entry.name), []).append((entry.network, rule.line))
+
+
+def unknown_names(rules: Rules) -> Iterator[tuple[int, str]]:
+    """The users, groups and services that this machine does not know."""
+    for rule in rules.rules:
+        try:
+            if rule.service != "ALL":
+                pam_service(rule.service)
+        except UsageError as error:
+            yield rule.line, str(error)
+        for entry in rule.entries:
+            try:
+                if entry.name is not None and rule.target == "USER":
+                    pwd.getpwnam(entry.name)
+                elif entry.name is not None:
+                    grp.getgrnam(entry.name)
+            except (KeyError, ValueError):
+                yield rule.line, f"there is no {rule.target.lower()} {printable(entry.name or '')}"
+
+
+def root_locked_out(rules: Rules) -> str:
+    """Why root has no way in at all, as far as rules tell; empty where there is one."""
+    entries = [entry for rule in rules.rules for entry in rule.entries if entry.name in (None, "root", "wheel", "sudo")]
+    hosts = {"", "198.51.100.1", "2001:db8::1"}
+    for bits, number, ignored in filter(None, {entry.network for entry in entries} - {LOCAL}):
+        hosts.add(_socket.inet_ntop(_socket.AF_INET if bits == 32 else _socket.AF_INET6,
+                                    (number << ignored).to_bytes(bits // 8, "big")))
+    groups = Groups("root")
+    closed = set()
+    for service in ("sshd", "login", "lightdm"):
+        for host in hosts:
+            decision = decide(rules, Login(service, "root", host, groups))
+            if decision.verdict != "CLOSE" and all(limit.most for limit in decision.limits):
+                return ""
+            closed.add(decision.where)
+    return "root can log in over none of SSH, TTY and XDM: " + ", ".join(sorted(closed)) + " close them"
+
+
+def faults_of(path: str) -> Iterator[str]:
+    """Everything that check finds, as FILE:LINE: what."""
+    rules = read_rules(os.path.abspath(path))
+    if rules.distrust:
+        yield f"{printable(path)}: {rules.distrust}"
+        if not os.path.isfile(path):
+            return
+        rules = parse(read_text(path), path)
+    found = sorted([*rules.faults, *unreachable(rules), *unknown_names(rules)])
+    yield from (f"{printable(path)}:{line}: {what}" for line, what in found)
+    locked_out = root_locked_out(rules)
+    if locked_out:
+        yield f"{printable(path)}: {locked_out}"
+
+
+def check(path: str | None) -> int:
+    """Prints every fault of a rule file, and of the guarded services; returns 1 if there is any."""
+    faults = list(faults_of(path or RULE_FILE))
+    for service in guarded_services():
+        faults += unguarded_ways(service)
+    for fault in faults:
+        print(fault)
+    if not faults:
+        print(f"{printable(path or RULE_FILE)}: no faults found")
+    return 1 if faults else 0
+
+
+def explain(name: str, user: str, address: str) -> int:
+    """Prints what a login would meet, and why; returns 0 for OPEN, 1 for CLOSE, 3 for ASK. Raises UsageError."""
+    if address and address != "LOCAL" and parse_address(address) is None:
+        raise UsageError(f"{printable(address)} is no address: IPv4, IPv6, or LOCAL")
+    service = pam_service(name)
+    login = Login(service, user, "" if address == "LOCAL" else address)
+    rules = read_rules(rule_file_of(service))
+    decision = decide(rules, login)
+    print(f"{decision.verdict:<7} {printable(user)} {login.over} {'from ' + address if login.rhost else 'locally'}")
+    print(f"rule    {decision.where}: {decision.why}")
+    try:
+        login.groups.ask()
+        print(f"groups  {', '.join(map(printable, sorted(login.groups.names)))}")
+    except CannotTell as reason:
+        print(f"groups  {reason}")
+    crowd = everybody() if decision.limits and os.geteuid() == 0 else None
+    for limit in decision.limits:
+        full = how_full(limit, user, login.groups.uid, crowd) if crowd else "only root can see who is in"
+        print(f"limit   {rules.where(limit.rule)}: {full}")
+    return STATUS[decision.verdict]
+
+
+def how_full(limit: Limit, user: str, uid: int, crowd: Crowd) -> str:
+    """How full a limit is, and by whom."""
+    try:
+        return f"{room(limit, user, uid, crowd)[1]}: {', '.join(crowd.names(limit, uid)) or 'nobody'}"
+    except CannotTell as reason:
+        return str(reason)
+
+
+def everybody() -> Crowd:
+    """Who is in, at a close look. Raises UsageError without root, and OSError."""
+    if os.geteuid() != 0:
+        raise UsageError("only root can see who is in")
+    with Registry() as registry:
+        registry.bury_the_dead()
+        crowd = Crowd(registry.sessions)
+        crowd.forget(registry.leaving)
+        return crowd
+
+
+def status(as_json: bool) -> int:
+    """Prints what is guarded, who is in, and how full each limit is, for people or for scripts. Raises UsageError."""
+    crowd = everybody()
+    guarded = {service: list(unguarded_ways(service)) for service in guarded_services()}
+    files = sorted({rule_file_of(service) for service in guarded} or {RULE_FILE})
+    limits = [
+        limit_status(f"{rules.where(rule)} {rule.service}", Limit(rule, entry.name, entry.most), crowd)
+        for rules in map(read_rules, files)
+        for rule in rules.rules
+        if rule.action == "NUMBER"
+        for entry in rule.entries
+    ]
+    people = [
+        {"who": it.who, "service": it.kind, "since": it.since, "pid": it.pid, "action": it.action, "rule": it.where}
+        for it in crowd.ours
+    ]
+    others = {uid for _, uid in crowd.others} - {session.uid for session in crowd.ours}
+    names = sorted(column(user_name(uid)) for uid in others)
+    if as_json:
+        import json
+
+        print(json.dumps({"guarded": guarded, "in": people, "in_otherwise": names, "limits": limits}, indent=2))
+        return 0
+    print("guarded  " + (", ".join(guarded) or "nothing: run install.sh"))
+    for fault in (fault for faults in guarded.values() for fault in faults):
+        print(f"         {fault}")
+    for session in crowd.ours:
+        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(session.since))
+        print(f"in       {session.who}  {session.kind}  since {since}  {session.action}  {session.where}")
+    for name in names:
+        print(f"in       {name}  by a service that is not guarded, or since before")
+    for limit in limits:
+        print(f"limit    {limit['rule']}: {limit['state']}")
+    return 0
+
+
+def limit_status(where: str, limit: Limit, crowd: Crowd) -> dict[str, Any]:
+    """How full a limit is, as `status` tells it; of each person's own limit, just what it is."""
+    told: dict[str, Any] = {"rule": where, "target": limit.target, "name": limit.name or "ALL", "most": limit.most}
+    if limit.target == "USER" and limit.name is None:
+        return {**told, "state": f"everybody: {limit.most} sessions each"}
+    user = limit.name or ""
+    try:
+        uid = pwd.getpwnam(user).pw_uid if limit.target == "USER" else -1
+        return {**told, "state": how_full(limit, user, uid, crowd), "who": crowd.names(limit, uid)}
+    except (CannotTell, KeyError, ValueError):
+        return {**told, "state": f"{printable(user)} is not known, or the directory did not answer"}
+
+
+def try_window() -> int:
+    """Shows the dialog, with made-up data, on the desktop of whoever calls; prints the answer."""
+    try:
+        print(show_question(made_up_question()))
+    except ImportError:
+        raise UsageError("there is no PyQt5: install python3-pyqt5") from None
+    return 0
+
+
+def parse_arguments(arguments: list[str]) -> Any:
+    """The command line. Raises UsageError."""
+    import argparse
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> Any:
+            raise UsageError(f"{message} (see {self.prog} --help)")
+
+    parser = Parser(prog="pam-accesscontrol", description="Who may log in to this machine, and why.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, what: str, description: str) -> Any:
+        return commands.add_parser(name, help=what, description=description)
+
+    one = add("check", "look for faults in the rules and in what is guarded",
+              "Prints each fault as FILE:LINE: what. Status: 0 none, 1 some, 2 usage.")
+    one.add_argument("file", nargs="?", metavar="FILE", help=f"a rule file (default: {RULE_FILE})")
+    one = add("explain", "tell what a login would meet, and why",
+              "Prints verdict, rule, groups, limits. Status: 0 OPEN, 1 CLOSE, 3 ASK, 2 usage.")
+    one.add_argument("service", metavar="SERVICE", help="SSH, TTY, XDM, or a PAM service such as su")
+    one.add_argument("user", metavar="USER", help="a login name")
+    one.add_argument("address", nargs="?", default="", metavar="ADDRESS", help="where from (default: LOCAL)")
+    one = add("status", "tell what is guarded, who is in, and how full each limit is",
+              "Prints what is guarded, who is in, and each limit. Needs root.")
+    one.add_argument("--json", action="store_true", help="for scripts")
+    add("ask", "show the dialog on your own desktop, to see what it looks like",
+        "Shows the dialog, with made-up data, and prints the answer: allow, deny or timeout.")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str]) -> int:
+    """The command pam-accesscontrol: returns its exit status."""
+    try:
+        chosen = parse_arguments(arguments)
+        if chosen.command == "check":
+            if chosen.file is not None and not os.path.lexists(chosen.file):
+                raise UsageError(f"there is no file {printable(chosen.file)}")
+            return check(chosen.file)
+        if chosen.command == "status":
+            return status(chosen.json)
+        if chosen.command == "ask":
+            return try_window()
+        return explain(chosen.service, chosen.user, chosen.address)
+    except (UsageError, ValueError, OSError) as error:
+        print(f"pam-accesscontrol: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(dialog_main() if sys.argv[1:] == ["--dialog"] else main(sys.argv[1:]))
