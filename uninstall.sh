@@ -1,0 +1,160 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# uninstall.sh: take pam-accesscontrol off this computer again
+#
+# This is also the way out for whoever is locked out, from a root shell: it needs neither Python nor pam_python nor the
+# plugin. The lines in /etc/pam.d go first, since a line without its plugin refuses everybody.
+
+set -eu
+umask 022
+export LC_ALL=C # a PAM file is bytes
+PATH=${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin
+
+usage() {
+    cat <<'END'
+usage: ./uninstall.sh [--purge]
+
+Takes the lines of pam-accesscontrol out of every file in /etc/pam.d, which
+gives each back as it was, and removes the plugin. Packages that install.sh
+brought stay, and so do the rules and the logs.
+
+  --purge  remove the rules and the logs, too
+
+Status: 0 it is gone, 1 something is not as it should be, 2 usage.
+END
+}
+
+pam_folder=/etc/pam.d
+rule_folder=/etc/pam-accesscontrol
+command=/usr/sbin/pam-accesscontrol
+mark='# pam-accesscontrol'
+temporary=.pam-accesscontrol.XXXXXX # as in install.sh
+incomplete=''                       # yes, when one of our lines cannot be taken out
+
+say() { printf 'uninstall.sh: %s\n' "$*"; }
+
+complain() { say "$*" >&2; }
+
+fail() {
+    complain "$*"
+    exit 1
+}
+
+misused() {
+    complain "$*"
+    exit 2
+}
+
+# ---- The services ----------------------------------------------------------------------------------------------------
+
+ends_in_a_newline() { [ -z "$(tail -c 1 "$1")" ]; } # which a command substitution takes away
+
+without_our_lines() { # FILE: as in install.sh
+    awk -v newline="$(ends_in_a_newline "$1" && echo yes)" '
+        /# pam-accesscontrol[ \t\r]*$/ { next }
+        { printf "%s%s", separator, $0; separator = "\n"; some = 1 }
+        END { if (newline && some) printf "\n" }' "$1"
+}
+
+replace_by_what_is_not_ours() { # FILE
+    draft=$(mktemp "${1%/*}/$temporary") &&
+        cp -a "$1" "$draft" &&
+        without_our_lines "$1" >"$draft" &&
+        sync "$draft" &&
+        give_back "$1" "$draft"
+}
+
+give_back() { # FILE DRAFT: what install.sh copied from a vendor is not needed any more, if it is still the same
+    vendor=$(sed -n "1s,^# copied from \\(/.*\\) $mark\$,\\1,p" "$1")
+    if [ -n "$vendor" ] && cmp -s "$vendor" "$2"; then
+        rm -f "$1" "$2"
+    else
+        mv -f "$2" "$1"
+    fi
+}
+
+take_our_lines_out() {
+    for file in "$pam_folder"/*; do
+        grep -qs "${mark}[[:space:]]*\$" "$file" || continue
+        replace_by_what_is_not_ours "$(readlink -f "$file")" || {
+            complain "$file cannot be written"
+            incomplete=yes
+        }
+    done
+}
+
+keep_the_plugin_if_it_is_called() {
+    callers=$(grep -anHEs '^[^#]*pam_python[^#]*accesscontrol\.py' "$pam_folder"/* | cut -d : -f 1,2) || true
+    for line in $callers; do complain "$line still calls the plugin: take it out, and run uninstall.sh again"; done
+    [ -z "$callers$incomplete" ] || fail "the plugin stays, since without it such a line refuses everybody"
+}
+
+# ---- The plugin ------------------------------------------------------------------------------------------------------
+
+folders_of_modules() { # where the command leads, if it is still there, and wherever else the plugin may be
+    printf '%s\n' /lib/security /lib/*/security /lib64/security
+    printf '%s\n' /usr/lib/security /usr/lib/*/security /usr/lib64/security
+    [ ! -L "$command" ] || dirname "$(readlink "$command")"
+}
+
+remove_the_plugin() {
+    for folder in $(folders_of_modules); do
+        [ -d "$folder" ] || continue
+        rm -f "$folder/accesscontrol.py" "$folder"/.pam-accesscontrol.*
+        rmdir "$folder" 2>/dev/null || true # where install.sh had to make it
+    done
+    [ ! -L "$command" ] || rm -f "$command"
+    rm -rf /run/pam-accesscontrol
+}
+
+remove_rules_and_logs() {
+    rm -rf "$rule_folder"
+    rm -f /var/log/pam-accesscontrol-[0-9][0-9][0-9][0-9]-[0-9][0-9].log*
+}
+
+tell_what_stays() {
+    if [ -n "$purge" ]; then
+        say "pam-accesscontrol is gone, with its rules and logs"
+    else
+        say "pam-accesscontrol is gone; its rules and logs stay (--purge removes them)"
+    fi
+    say "pam_python and PyQt5 stay installed"
+}
+
+# ---- All of it -------------------------------------------------------------------------------------------------------
+
+be_the_only_one() { # until the kernel sees us end
+    exec 9<"$pam_folder"
+    ! command -v flock >/dev/null || flock -n 9 || fail "another install.sh or uninstall.sh is at work"
+}
+
+clear_away() { # what is ours and temporary, also of a run that was killed
+    rm -rf /run/pam-accesscontrol-install.*
+    rm -f "$pam_folder"/.pam-accesscontrol.* "$rule_folder"/.pam-accesscontrol.*
+}
+
+purge=''
+case ${1-} in
+--help | -h) usage && exit ;;
+--purge)
+    purge=yes
+    shift
+    ;;
+esac
+[ $# -eq 0 ] || misused "no such argument: $1 (see --help)"
+[ "$(id -u)" -eq 0 ] || misused "must be run as root"
+[ -d "$pam_folder" ] || fail "there is no $pam_folder"
+
+be_the_only_one
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+trap clear_away EXIT
+clear_away
+
+take_our_lines_out
+keep_the_plugin_if_it_is_called
+remove_the_plugin
+[ -z "$purge" ] || remove_rules_and_logs
+tell_what_stays
