@@ -1,0 +1,304 @@
+"""A real desktop for the tests of ASK, and alice, who sits in front of it.
+
+lightdm logs alice into openbox, on an X server that draws into memory, in a session that logind knows. Her hands are
+xdotool. Her eye is a module that Python loads into every window of the plugin: it writes down what is on the window.
+
+The desktop itself is a fixture, in desktop_fixtures.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from limits import known_to_logind, known_to_the_plugin
+from machine import Result, run, ssh_command, wait_for
+
+STATE = Path("/run/pam-accesscontrol")
+SEEN = Path("/run/tests-eye")
+XAUTHORITY = "/run/lightdm/root/:0"
+HERE, NEIGHBOUR, BY_IPV6 = "10.1.2.3", "10.1.2.4", "2001:db8::7"
+NOT_ALLOWED = "Access denied: the person at the desktop did not allow it."
+
+
+# --------------------------------------------------------------------------------------------------------- the desktop
+
+
+def active_session() -> dict[str, str]:
+    """What logind knows of the session that is active on the seat; nothing if there is none."""
+    seat = run("loginctl", "show-seat", "seat0", "--property=ActiveSession", "--value", check=False).stdout.strip()
+    shown = run("loginctl", "show-session", seat, check=False).stdout if seat else ""
+    return dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+
+
+def alice_is_there() -> bool:
+    session = active_session()
+    return (session.get("Name"), session.get("Type")) == ("alice", "x11") and manages_windows(":0", XAUTHORITY)
+
+
+def manages_windows(display: str, authority: str) -> bool:
+    environment = {**os.environ, "DISPLAY": display, "XAUTHORITY": authority}
+    shown = run("xprop", "-root", "_NET_SUPPORTING_WM_CHECK", env=environment, check=False).stdout
+    return "window id" in shown
+
+
+# ---------------------------------------------------------------------------------------------------- what is going on
+
+
+def words_of(pid: int) -> list[str]:
+    """The command line of a process, empty if there is none."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")[:-1]
+    except OSError:
+        return []
+
+
+def processes(wanted: Callable[[list[str]], bool]) -> list[int]:
+    pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+    return [pid for pid in pids if wanted(words_of(pid))]
+
+
+def window_processes() -> list[int]:
+    """The processes of the plugin's windows, those that have yet to be shown among them."""
+    return processes(lambda words: words[-1:] == ["--dialog"] and words[0].endswith("python3"))
+
+
+def logins_under_way() -> list[int]:
+    """The privileged processes of sshd that somebody is behind."""
+    return processes(lambda words: bool(words) and bool(re.match(r"sshd.*: \S+ \[priv\]", words[0])))
+
+
+def waiting_for_an_answer() -> int:
+    """How many logins stand before a question that is open or yet to be asked, whether theirs or somebody else's."""
+    held = [[os.readlink(path) for path in descriptors(pid)] for pid in logins_under_way()]
+    return sum(any(path.startswith(f"{STATE}/question-") for path in paths) for paths in held)
+
+
+def descriptors(pid: int) -> list[str]:
+    try:
+        folder = f"/proc/{pid}/fd"
+        return [path for number in os.listdir(folder) if os.path.lexists(path := f"{folder}/{number}")]
+    except OSError:
+        return []
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def cgroup_of(pid: int) -> str:
+    """Where a process stands in systemd's tree of cgroups, on whatever layout of them."""
+    rows = [row.split(":", 2) for row in Path(f"/proc/{pid}/cgroup").read_text().splitlines()]
+    return next(path for _, controllers, path in rows if controllers in ("", "name=systemd") and path != "/")
+
+
+class Login:
+    """A login over ssh that is under way: `echo in`, or a stay that ends with leave()."""
+
+    def __init__(self, user: str, stay: bool = False, **how: Any) -> None:
+        line, environment = ssh_command(user, "echo in && exec cat" if stay else "echo in", **how)
+        pipe = subprocess.PIPE
+        self.client = subprocess.Popen(line, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment)
+
+    def comes_in(self) -> Login:
+        """Waits until a stay has begun."""
+        assert self.client.stdout and self.client.stderr
+        said = self.client.stdout.readline()
+        assert said == "in\n", said + self.client.stderr.read()
+        return self
+
+    def leave(self) -> None:
+        self.client.communicate(timeout=30)
+
+    def result(self) -> Result:
+        said, complained = self.client.communicate(timeout=60)
+        return Result(self.client.args, self.client.returncode, said, complained)
+
+    def is_let_in(self) -> bool:
+        """Whether the person got in; who did not was told why, in one sentence."""
+        login = self.result()
+        if login.returncode == 0:
+            assert login.stdout == "in\n", login
+            return True
+        assert login.returncode == 254 and re.fullmatch(r"Access denied: [^\n]*\.\n", login.stdout), login
+        return False
+
+    def refusal(self) -> str:
+        """The sentence that refuses."""
+        login = self.result()
+        assert login.returncode == 254, login
+        return login.stdout.rstrip("\n")
+
+    def waits(self) -> bool:
+        return self.client.poll() is None
+
+
+class Desktop:
+    """What alice sees, and what she can do about it; and people who come over ssh."""
+
+    def __init__(self, display: str = ":0", authority: str = XAUTHORITY) -> None:
+        self.environment = {**os.environ, "DISPLAY": display, "XAUTHORITY": authority}
+        self.logins: list[Login] = []
+
+    def x(self, *arguments: object) -> str:
+        """xdotool, for example x("key", "Escape")."""
+        return run("xdotool", *map(str, arguments), env=self.environment).stdout.strip()
+
+    def knock(self, user: str, **how: Any) -> Login:
+        """Somebody wants to come in over ssh, by their own key unless told otherwise."""
+        self.logins.append(Login(user, **how))
+        return self.logins[-1]
+
+    def question(self, *other_than: Window) -> Window:
+        """Waits for the dialog, for another than these."""
+        return self.window(" login: ", other_than)
+
+    def notice(self) -> Window:
+        """Waits for the notice."""
+        return self.window(" logout: ", ())
+
+    def window(self, part_of_title: str, other_than: tuple[Window, ...]) -> Window:
+        def shown() -> Window | None:
+            for path in SEEN.glob("*[0-9]"):
+                window = Window(self, int(path.name))
+                new = window.pid not in [other.pid for other in other_than]
+                if new and window.is_there() and part_of_title in window.last_seen()["title"]:
+                    return window
+            return None
+
+        return wait_for(shown, f"a window{part_of_title}is shown")
+
+    def answer(self, button: str) -> Window:
+        """Waits for the dialog, and clicks on Allow or Deny."""
+        window = self.question()
+        window.click(button)
+        window.wait_until_gone()
+        return window
+
+    @contextmanager
+    def someone_at_work(self) -> Iterator[subprocess.Popen[str]]:
+        """Within the block, alice types into another window, which writes down each key that it gets."""
+        with subprocess.Popen(
+            ["xev", "-name", "at work", "-event", "keyboard"], stdout=subprocess.PIPE, text=True, env=self.environment
+        ) as other:
+            window = self.x("search", "--sync", "--onlyvisible", "--name", "^at work$")
+            self.x("windowactivate", "--sync", window)
+            wait_for(lambda: self.x("getwindowfocus") == window, "alice is at work")
+            yield other
+            other.terminate()
+
+    @contextmanager
+    def watched(self) -> Iterator[list[set[str]]]:
+        """Within the block, every change of what windows are on the screen is written down, in the order of events."""
+        history: list[set[str]] = []
+        with subprocess.Popen(
+            ["xprop", "-root", "-spy", "_NET_CLIENT_LIST"], stdout=subprocess.PIPE, text=True, env=self.environment
+        ) as watcher:
+            yield history
+            self.x("getmouselocation")  # behind which everything is told that was before
+            watcher.terminate()
+            assert watcher.stdout
+            history += [set(re.findall("0x[0-9a-f]+", line)) for line in watcher.stdout]
+
+    def clear(self) -> None:
+        """Sends everybody away, and forgets what was answered."""
+        for login in self.logins:
+            login.client.kill()
+            login.client.communicate()
+
+        def all_gone() -> bool:
+            for pid in window_processes():
+                os.kill(pid, signal.SIGTERM)
+            return not logins_under_way() and not window_processes()
+
+        wait_for(all_gone, "everybody has left")
+        wait_for(lambda: not {*known_to_logind(), *known_to_the_plugin()} - {"alice"}, "everybody's session has ended")
+        (STATE / "answers").unlink(missing_ok=True)
+        for path in SEEN.glob("*"):
+            path.unlink()
+
+
+class Window:
+    """A window of the plugin, as the eye sees it, and alice's hands on it."""
+
+    def __init__(self, desktop: Desktop, pid: int) -> None:
+        self.desktop, self.pid = desktop, pid
+
+    def last_seen(self) -> dict[str, Any]:
+        """What was on the window when the eye last looked; nothing before it was shown."""
+        try:
+            return json.loads((SEEN / str(self.pid)).read_text())
+        except FileNotFoundError:
+            return {}
+
+    def look(self) -> dict[str, Any]:
+        """What is on the window now, when it has seen everything that was done to it before."""
+        now = time.monotonic()
+
+        def looked() -> dict[str, Any] | None:
+            assert self.is_there(), "the window has gone"
+            seen = self.last_seen()
+            return seen if seen.get("at", 0) > now else None
+
+        seen = wait_for(looked, "the window is looked at")
+        return {**seen, "buttons": {name: Button(**button) for name, button in seen["buttons"].items()}}
+
+    def until(self, true: Callable[[dict[str, Any]], bool], what: str) -> dict[str, Any]:
+        """Waits until this is true of what is on the window."""
+
+        def looked() -> dict[str, Any] | None:
+            seen = self.look()
+            return seen if true(seen) else None
+
+        return wait_for(looked, what)
+
+    def is_there(self) -> bool:
+        return words_of(self.pid)[-1:] in (["--dialog"], ["ask"])
+
+    def wait_until_gone(self) -> None:
+        wait_for(lambda: not self.is_there(), "the window goes")
+
+    @property
+    def title(self) -> str:
+        """The title, as the X server knows it."""
+        return self.desktop.x("getwindowname", self.look()["id"])
+
+    def fact(self, name: str) -> str:
+        """What stands behind a name in the table of facts."""
+        texts = self.look()["texts"]
+        return texts[texts.index(name) + 1]
+
+    def click(self, button: str) -> None:
+        """Clicks on a button, as soon as that counts."""
+        self.until(lambda seen: seen["buttons"][button].enabled, "a click counts")
+        self.click_at_once(button)
+
+    def click_at_once(self, button: str) -> None:
+        self.desktop.x("mousemove", *self.look()["buttons"][button].at, "click", 1)
+
+    def press(self, *keys: str) -> None:
+        """Presses keys, as soon as they count."""
+        self.activate()
+        self.until(lambda seen: seen["active"] and keys_count(seen), "keys count")
+        self.desktop.x("key", *keys)
+
+    def activate(self) -> None:
+        self.desktop.x("windowactivate", "--sync", self.look()["id"])
+
+
+class Button:
+    def __init__(self, at: list[int], enabled: bool) -> None:
+        self.at, self.enabled = at, enabled
+
+
+def keys_count(seen: dict[str, Any]) -> bool:
+    """Whether the window says that it takes keys: it shows the countdown, and no longer asks for a moment."""
+    return seen["texts"][-1].endswith(" left, then denied")

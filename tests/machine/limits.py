@@ -1,0 +1,191 @@
+"""For the tests of NUMBER: who is in, seen from outside, and the ways to be in."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pexpect
+
+from machine import Result, console, run, ssh, ssh_session, wait_for
+
+STATE = Path("/run/pam-accesscontrol")
+REGISTRY = STATE / "sessions"
+LOGIND = "systemd-logind.service"
+
+
+# ---------------------------------------------------------------------------------------------------------- at the door
+
+
+def refusal(login: Result) -> str:
+    """The sentence with which a login over ssh was refused, empty if it was let in.
+
+    In account it comes as a banner, and sshd hangs up; in session it is what the command seems to say, before its 254.
+    """
+    if login.returncode == 0:
+        return ""
+    said = re.search(r"^Access denied: .*", {255: login.stderr, 254: login.stdout}[login.returncode], re.MULTILINE)
+    assert said, login
+    return said[0].rstrip()
+
+
+def gets_in(user: str, **how: object) -> bool:
+    """Whether a login over ssh, that ends at once, is let in; a refusal is one by a limit."""
+    before = traces_of([user])
+    sentence = refusal(ssh(user, **how))  # type: ignore[arg-type]
+    wait_until_gone([user], before)
+    assert re.fullmatch(r"Access denied: .*( are logged in| sessions are open)\.|", sentence), sentence
+    return not sentence
+
+
+@contextmanager
+def inside(*users: str, **how: object) -> Iterator[None]:
+    """Within the block, each of these has one session more, over ssh; behind it, every trace of that is gone."""
+    before = traces_of(users)
+    with ExitStack() as stack:
+        for user in users:
+            stack.enter_context(ssh_session(user, **how))  # type: ignore[arg-type]
+        yield
+    wait_until_gone(users, before)
+
+
+def traces_of(users: Iterable[str]) -> Counter[str]:
+    """How many sessions of these users the plugin and logind know, one twice that both know."""
+    return Counter(name for name in [*known_to_the_plugin(), *known_to_logind()] if name in users)
+
+
+def wait_until_gone(users: Iterable[str], before: Counter[str] | None = None) -> None:
+    """Wait until no more sessions of these users are known than there were before, none if that is left out."""
+    wait_for(lambda: not traces_of(users) - (before or Counter()), f"nothing is left of {', '.join(users)}")
+
+
+@contextmanager
+def inside_at_a_console(user: str) -> Iterator[pexpect.spawn]:
+    """Within the block, the user has a session more, of login(1); behind it, every trace of that is gone."""
+    before = traces_of([user])
+    login = console(user)
+    try:
+        login.expect(r"\$ ")
+        yield login
+    finally:
+        login.close(force=True)
+    wait_until_gone([user], before)
+
+
+@contextmanager
+def unit_session(name: str, user: str, service: str, kind: str = "user") -> Iterator[int]:
+    """A session that systemd opens for a unit, in the PAM service of that name: yields the pid of its process."""
+    unit = f"tests-{name}.service"
+    held = [f"--property=PAMName={service}", f"--property=User={user}", f"--setenv=XDG_SESSION_CLASS={kind}"]
+    run("systemd-run", f"--unit={unit}", "--service-type=exec", "--collect", *held, "sleep", "infinity")
+    try:
+        yield int(run("systemctl", "show", unit, "--property=MainPID", "--value").stdout)
+    finally:
+        run("systemctl", "stop", unit, check=False)
+
+
+# ------------------------------------------------------------------------------------------------ the plugin's registry
+
+
+def registry() -> list[list[str]]:
+    """The lines of the registry, field by field: pid, start, a number, uid, gids, since, service, who, and more."""
+    rows = [line.split("\t") for line in read(REGISTRY).splitlines()]
+    return [row for row in rows if len(row) == 11 and re.fullmatch("[0-9]{1,19} [0-9]{1,19}", " ".join(row[:2]))]
+
+
+def read(path: Path) -> str:
+    """A file's text, empty if there is none."""
+    try:
+        return path.read_text(errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def opener_of(user: str) -> int:
+    """The pid of the process that opened the one session of this user that the plugin knows, and that lives."""
+    [pid] = [int(fields[0]) for fields in living() if fields[7].startswith(f"{user}@")]
+    return pid
+
+
+def living() -> list[list[str]]:
+    """The lines of sessions that are not closed, and whose process is there, and is the one that is meant."""
+    return [row for row in registry() if row[10] != "left" and start_of(int(row[0])) == int(row[1])]
+
+
+def known_to_the_plugin() -> list[str]:
+    """The names of those whose session the plugin let in, and whose process lives."""
+    return [fields[7].partition("@")[0] for fields in living()]
+
+
+def known_to_logind() -> list[str]:
+    """The names of those who have a session in logind's eyes, as sd-login(3) reads it: no managers, nobody leaving."""
+    found = []
+    for path in Path("/run/systemd/sessions").glob("*[!f]"):  # N is a session, N.ref a pipe
+        try:
+            facts = dict(line.partition("=")[::2] for line in path.read_text().splitlines())
+        except FileNotFoundError:
+            continue
+        if facts.get("CLASS", "").startswith("user") and facts.get("STATE") != "closing":
+            found.append(facts["USER"])
+    return found
+
+
+def start_of(pid: int) -> int:
+    """When a process started, in ticks since the boot; -1 where there is none, or a zombie. See proc(5)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return -1
+    return -1 if fields[0] in "ZX" else int(fields[19])
+
+
+# ------------------------------------------------------------------------------------------------------------ processes
+
+
+@contextmanager
+def await_end(pid: int) -> Iterator[None]:
+    """Behind the block, the process has ended: the kernel says so."""
+    process = os.pidfd_open(pid)
+    try:
+        yield
+        assert select.select([process], [], [], 20)[0], f"{pid} does not end"
+    finally:
+        os.close(process)
+
+
+def kill_and_wait(pid: int) -> None:
+    """kill -9, until the process has ended."""
+    with await_end(pid):
+        os.kill(pid, signal.SIGKILL)
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def descendant(pid: int, command: str) -> int:
+    """The process of this name below another."""
+    below = children_of(pid)
+    while below:
+        child = below.pop()
+        if Path(f"/proc/{child}/comm").read_text() == f"{command}\n":
+            return child
+        below += children_of(child)
+    raise AssertionError(f"{pid} has no {command}: {run('pstree', '-p', str(pid)).stdout}")
+
+
+@contextmanager
+def logind_stopped() -> Iterator[None]:
+    """Within the block, logind is there, but does not get to do anything: it learns only behind it who has gone."""
+    pid = int(run("systemctl", "show", LOGIND, "--property=MainPID", "--value").stdout)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)

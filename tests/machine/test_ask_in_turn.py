@@ -1,0 +1,63 @@
+"""Many at once: one dialog on the screen, everybody gets an answer, and a queue that is too long says so at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from desktop import HERE, NEIGHBOUR, NOT_ALLOWED, Desktop, waiting_for_an_answer
+from machine import wait_for
+
+pytest_plugins = ["desktop_fixtures", "limits_fixtures"]
+
+PEOPLE = ["bob", "carol", "dave", "erin"]
+
+
+@pytest.fixture(autouse=True)
+def _rules(rules) -> None:
+    rules("SSH ASK USER bob,carol,dave,erin\nDEFAULT:OPEN\nREMEMBER:60\n")
+
+
+def test_twenty_logins_of_four_people_are_four_dialogs_one_after_the_other(desktop: Desktop) -> None:
+    with desktop.watched() as history:
+        logins = {user: [desktop.knock(user) for _ in range(5)] for user in PEOPLE}
+        asked, window = [], None
+        while len(asked) < len(PEOPLE):
+            window = desktop.question(*[window] if window else [])
+            asked.append(window.title.split()[2])
+            window.click("Allow" if asked[-1] in ("bob", "dave") else "Deny")
+        for user in PEOPLE:
+            assert [login.is_let_in() for login in logins[user]] == [user in ("bob", "dave")] * 5
+    assert sorted(asked) == PEOPLE
+    assert max(map(len, history)) == 1
+    assert sum(bool(after) and not before for before, after in zip(history, history[1:])) == 4
+
+
+def test_more_than_five_who_wait_are_too_many_and_the_next_is_told_so_at_once(desktop: Desktop) -> None:
+    different = [(user, source) for source in (HERE, NEIGHBOUR) for user in PEOPLE]
+    asked = desktop.knock("bob")
+    window = desktop.question()
+    waiting = [desktop.knock(user, source=source) for user, source in different[1:6]]
+    wait_for(lambda: waiting_for_an_answer() == 6, "five wait behind the one on the screen")
+    same = [desktop.knock(user, source=source) for user, source in different[:6]]
+    wait_for(lambda: waiting_for_an_answer() == 12, "the same questions once more take no place")
+    for user, source in different[6:]:
+        busy = desktop.knock(user, source=source)
+        assert busy.refusal() == "Access denied: too many logins wait for an answer already, try again later."
+    assert all(login.waits() for login in [asked, *waiting, *same])
+    window.click("Deny")
+    assert asked.refusal() == same[0].refusal() == NOT_ALLOWED
+    next_one = desktop.question(window)  # and a place is free again
+    later = desktop.knock(*different[7][:1], source=NEIGHBOUR)
+    wait_for(lambda: waiting_for_an_answer() == 11, "there is room for another")
+    assert later.waits() and next_one.is_there()
+
+
+def test_a_limit_that_was_reached_while_the_owner_thought_about_it_holds(desktop: Desktop, rules, groups) -> None:
+    rules("SSH ASK USER bob\nSSH NUMBER GROUP lp:1\nDEFAULT:OPEN\n")
+    groups("erin", "lp")
+    bob = desktop.knock("bob")
+    window = desktop.question()
+    erin = desktop.knock("erin", stay=True).comes_in()
+    window.click("Allow")
+    assert bob.refusal() == "Access denied: lp: 1 of 1 are logged in."
+    erin.leave()

@@ -1,0 +1,140 @@
+"""The dialog is a process of the desktop's owner with nothing in it of the host that asks, which stays as it was."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import signal
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from desktop import Desktop, cgroup_of, descriptors, parent_of, processes, words_of
+from host import PASSING, SESSION_ERR, SUCCESS, Told, host
+from limits import children_of
+from machine import run
+
+pytest_plugins = ["desktop_fixtures"]
+
+
+@pytest.fixture(autouse=True)
+def _rules(rules, service) -> None:
+    rules("ALL ASK USER bob\nDEFAULT:OPEN\nREMEMBER:0\n")
+    service("scratch", PASSING)
+
+
+def status_of(pid: int) -> dict[str, str]:
+    rows = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (row.partition(":") for row in rows)}
+
+
+def environment_of(pid: int) -> dict[str, str]:
+    return dict(row.split("=", 1) for row in Path(f"/proc/{pid}/environ").read_text().split("\0")[:-1])
+
+
+def clients_of_the_x_server() -> set[str]:
+    """The sockets at the other end of the X server's, as /proc/PID/fd has them."""
+    rows = run("ss", "--unix", "--no-header", "--all").stdout.splitlines()
+    return {f"socket:[{row.split()[7]}]" for row in rows if "X11-unix/X0 " in row and " ESTAB " in row}
+
+
+def held_by(pid: int) -> set[str]:
+    return {os.readlink(path) for path in descriptors(pid)}
+
+
+def test_it_runs_as_the_owner_in_full(desktop: Desktop) -> None:
+    desktop.knock("bob")
+    window = desktop.question()
+    alice, status = pwd.getpwnam("alice"), status_of(window.pid)
+    assert status["Uid"].split() == [str(alice.pw_uid)] * 4
+    assert status["Gid"].split() == [str(alice.pw_gid)] * 4
+    assert {int(gid) for gid in status["Groups"].split()} == set(os.getgrouplist("alice", alice.pw_gid))
+    assert int(status["CapPrm"], 16) == int(status["CapEff"], 16) == 0
+    assert (int(status["SigBlk"], 16), int(status["SigIgn"], 16) & ~(1 << signal.SIGPIPE - 1)) == (0, 0)
+
+
+def test_it_is_a_session_of_its_own_among_the_owners_processes(desktop: Desktop) -> None:
+    desktop.knock("bob")
+    window = desktop.question()
+    [manager] = processes(lambda words: words[:1] == ["/usr/bin/openbox"])
+    assert os.getsid(window.pid) == window.pid
+    assert cgroup_of(window.pid) == cgroup_of(manager) != cgroup_of(parent_of(window.pid))
+    assert os.readlink(f"/proc/{window.pid}/cwd") == "/"
+    assert status_of(window.pid)["Umask"] == "0077"
+
+
+def test_its_environment_is_the_owners_and_not_the_hosts(desktop: Desktop) -> None:
+    of_the_host = {"PATH": os.environ["PATH"], "TOKEN": "secret", "LD_LIBRARY_PATH": "/tmp", "LANG": "de_DE"}
+    scratch = in_the_background("open", env=of_the_host)
+    window = desktop.question()
+    found = environment_of(window.pid)
+    [manager] = processes(lambda words: words[:1] == ["/usr/bin/openbox"])
+    owners = environment_of(manager)
+    made = {"HOME": "/home/alice", "USER": "alice", "LOGNAME": "alice", "PATH": "/usr/bin:/bin"}
+    assert found.items() >= {**made, "DISPLAY": ":0", "XAUTHORITY": "/home/alice/.Xauthority"}.items()
+    assert {name: value for name, value in found.items() if made.get(name) != value and owners.get(name) != value} == {}
+    window.click("Deny")
+    assert scratch.result().returned["open"] == SESSION_ERR
+
+
+def test_it_holds_no_descriptor_of_the_host(desktop: Desktop) -> None:
+    desktop.knock("bob")
+    window = desktop.question()
+    host_holds, window_holds = held_by(parent_of(window.pid)), held_by(window.pid)
+    pipes = {os.readlink(f"/proc/{window.pid}/fd/{number}") for number in (0, 1)}
+    assert all(pipe.startswith("pipe:") for pipe in pipes)
+    assert host_holds & window_holds - {"/dev/null"} == pipes
+    assert clients_of_the_x_server() & window_holds
+
+
+def test_the_host_has_no_qt_and_no_connection_to_the_display(desktop: Desktop) -> None:
+    desktop.knock("bob")
+    window = desktop.question()
+    libraries = re.compile(r"/[^/\n]*(?:[Qq]t5?|libX11|libxcb)[^/\n]*\.so")
+    asker = parent_of(window.pid)
+    assert libraries.search(Path(f"/proc/{window.pid}/maps").read_text())
+    assert not libraries.search(Path(f"/proc/{asker}/maps").read_text())
+    assert clients_of_the_x_server() & held_by(window.pid)
+    assert not clients_of_the_x_server() & held_by(asker)
+    assert status_of(asker)["Uid"].split() == ["0"] * 4
+
+
+# ------------------------------------------------------------------------------------------- the host, as it was before
+
+
+def in_the_background(*operations: str, **more: object) -> Future[Told]:
+    """A PAM host of our own, that logs bob in; what it told is the result."""
+    return ThreadPoolExecutor(1).submit(host, "scratch", "bob", *operations, rhost="10.1.2.3", **more)
+
+
+@pytest.mark.parametrize(("button", "returned"), [("Allow", SUCCESS), ("Deny", SESSION_ERR)])
+def test_the_host_is_left_as_it_was_found(desktop: Desktop, button: str, returned: int) -> None:
+    scratch = in_the_background("open", "close")
+    desktop.answer(button)
+    told = scratch.result()
+    assert told.returned["open"] == returned
+    assert told.before == told.after
+    assert told.child == 42
+
+
+@pytest.mark.parametrize(("button", "returned"), [("Allow", SUCCESS), ("Deny", SESSION_ERR)])
+def test_a_host_that_ignores_sigchld_gets_the_same_answer(desktop: Desktop, button: str, returned: int) -> None:
+    def ignore() -> None:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+    scratch = in_the_background("open", preexec_fn=ignore)
+    desktop.answer(button)
+    told = scratch.result()
+    assert told.child == -1  # nobody can wait for a child in such a host
+    assert told.returned["open"] == returned
+
+
+def test_no_zombie_is_left_while_the_session_lives(desktop: Desktop) -> None:
+    bob = desktop.knock("bob", stay=True)
+    window = desktop.question()
+    asker = parent_of(window.pid)
+    window.click("Allow")
+    bob.comes_in()
+    assert [words_of(child)[0] for child in children_of(asker)] == [f"{words_of(asker)[0].split(' ')[0]} bob@notty"]

@@ -1,0 +1,119 @@
+"""Asked is who sits at the desktop: whose session is the active one on the seat. Nobody there: UNATTENDED decides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from desktop import NOT_ALLOWED, Desktop, active_session, manages_windows
+from machine import run, wait_for
+
+pytest_plugins = ["desktop_fixtures"]
+
+ASK_BOB = "SSH ASK USER bob\nDEFAULT:OPEN\nREMEMBER:0\n"
+NOBODY_THERE = "Access denied: there is nobody at the desktop who could allow it."
+
+LOGIN1 = "org.freedesktop.login1"
+
+# A session on the seat beside alice's.
+ON_THE_SEAT = """\
+account required pam_permit.so
+session required pam_systemd.so
+"""
+SECOND_DESKTOP = """
+Xvfb :1 -screen 0 1024x768x24 -nolisten tcp &
+until xprop -root >/dev/null 2>&1; do sleep 0.1; done
+exec openbox
+"""
+
+
+@pytest.fixture
+def carols_desktop(service) -> Iterator[str]:
+    """carol has a session on the same seat, on display :1; its id."""
+    service("tests-desktop", ON_THE_SEAT)
+    facts = {"SEAT": "seat0", "VTNR": "0", "SESSION_TYPE": "x11", "SESSION_CLASS": "user"}
+    settings = [f"--setenv=XDG_{name}={value}" for name, value in facts.items()]
+    how = ["--property=PAMName=tests-desktop", "--property=User=carol", "--setenv=DISPLAY=:1", *settings]
+    run("systemd-run", "--unit=tests-desktop", "--collect", *how, "sh", "-c", SECOND_DESKTOP)
+    try:
+        wait_for(lambda: manages_windows(":1", ""), "carol's desktop is there")
+        on_the_seat = run("loginctl", "show-seat", "seat0", "--property=Sessions", "--value").stdout.split()
+        yield next(session for session in on_the_seat if name_of(session) == "carol")
+    finally:
+        run("systemctl", "stop", "tests-desktop")
+
+
+def name_of(session: str) -> str:
+    return run("loginctl", "show-session", session, "--property=Name", "--value").stdout.strip()
+
+
+def activate(session: str) -> None:
+    run("loginctl", "activate", session)
+    wait_for(lambda: active_session().get("Id") == session, "the other session is active")
+
+
+def test_the_owner_of_the_active_session_and_not_one_in_the_background(desktop, rules, carols_desktop) -> None:
+    rules(ASK_BOB)
+    alices, carols = active_session()["Id"], Desktop(":1", "")
+    for session, asked, other in ((alices, desktop, carols), (carols_desktop, carols, desktop)):
+        activate(session)
+        bob = desktop.knock("bob")
+        window = asked.question()
+        assert window.title == "SSH login: bob from 10.1.2.3"
+        shown = run("xdotool", "search", "--name", " login: ", env=other.environment, check=False)
+        assert shown.stdout == ""
+        window.click("Deny")
+        assert bob.refusal() == NOT_ALLOWED
+    activate(alices)
+
+
+def test_the_owner_of_a_locked_session(desktop: Desktop, rules) -> None:
+    rules(ASK_BOB)
+    session = active_session()["Id"]
+    run("loginctl", "lock-session", session)
+    path = run("busctl", "call", LOGIN1, "/org/freedesktop/login1", f"{LOGIN1}.Manager", "GetSession", "s", session)
+    as_alice = ["runuser", "-u", "alice", "--"]  # as her screen locker tells it
+    run(*as_alice, "busctl", "call", LOGIN1, path.stdout.split('"')[1], f"{LOGIN1}.Session", "SetLockedHint", "b", "true")
+    assert active_session()["LockedHint"] == "yes"
+    bob = desktop.knock("bob")
+    desktop.answer("Allow")
+    assert bob.is_let_in()
+
+
+@pytest.fixture
+def greeter(nobody_there: Desktop, lightdm: Callable[[str], None]) -> Desktop:
+    """The desktop where lightdm asks who wants to log in."""
+    lightdm("")
+    wait_for(lambda: active_session().get("Class") == "greeter", "the greeter is there")
+    return nobody_there
+
+
+def is_let_in_unattended(desktop: Desktop, rules, journal) -> None:
+    rules(ASK_BOB + "UNATTENDED:OPEN\n")
+    assert desktop.knock("bob").is_let_in()
+    rules(ASK_BOB)
+    assert desktop.knock("bob").is_let_in()
+    because = "ASK, pam-accesscontrol.conf:1: SSH ASK USER bob: nobody to ask, UNATTENDED is OPEN"
+    assert journal().count(f"SSH session bob@10.1.2.3: {because}") == 2
+
+
+def is_refused_unattended(desktop: Desktop, rules, journal) -> None:
+    rules(ASK_BOB + "UNATTENDED:CLOSE\n")
+    assert desktop.knock("bob").refusal() == NOBODY_THERE
+    because = "ASK, refused: pam-accesscontrol.conf:1: SSH ASK USER bob: nobody to ask"
+    assert journal()[-1] == f"SSH session bob@10.1.2.3: {because}"
+
+
+def test_nobody_while_the_greeter_is_there(greeter: Desktop, rules, journal) -> None:
+    is_let_in_unattended(greeter, rules, journal)
+    is_refused_unattended(greeter, rules, journal)
+
+
+def test_nobody_while_no_desktop_runs(nobody_there: Desktop, rules, journal, monthly_log) -> None:
+    is_let_in_unattended(nobody_there, rules, journal)
+    is_refused_unattended(nobody_there, rules, journal)
+    told = re.findall("(granted|denied) +pam-accesscontrol.conf:1 (.*)", monthly_log())
+    opened = ("granted", "nobody to ask, UNATTENDED is OPEN")
+    assert told == [opened, opened, ("denied", "nobody to ask")]

@@ -1,0 +1,197 @@
+"""pam-accesscontrol check: each fault of a rule file, and of the services that it guards, as FILE:LINE: what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from host import PASSING, PLUGIN
+from machine import RULE_FILE, Result, run
+
+ROOT_GETS_IN = "ALL OPEN USER root\n"  # or check would complain
+
+
+def check(*arguments: str, **more: object) -> Result:
+    return run("pam-accesscontrol", "check", *arguments, check=False, **more)
+
+
+@pytest.fixture
+def faults(tmp_path: Path) -> Callable[[str], list[str]]:
+    """faults(TEXT): what check finds in a rule file with this text, without the name of the file."""
+
+    def find(text: str) -> list[str]:
+        path = tmp_path / "rules"
+        path.write_text(text)
+        found = check(str(path))
+        assert found.stderr == ""
+        lines = found.stdout.splitlines()
+        if found.returncode == 0:
+            assert lines == [f"{path}: no faults found"]
+            return []
+        assert found.returncode == 1
+        assert lines and all(line.startswith(f"{path}:") for line in lines), lines
+        return [line.removeprefix(f"{path}:") for line in lines]
+
+    return find
+
+
+def test_a_good_file_has_none(faults) -> None:
+    assert faults("DEFAULT:OPEN\n") == []
+    assert faults(ROOT_GETS_IN + "SSH OPEN GROUP lp,users # both\nTTY NUMBER USER bob:2\n") == []
+
+
+def test_the_usual_file_is_checked_where_none_is_named(rules) -> None:
+    assert (check().returncode, check().stdout) == (0, f"{RULE_FILE}: no faults found\n")
+    rules("DEFAULT:OPEN\nbroken\n")
+    assert check().returncode == 1
+    assert check().stdout.startswith(f"{RULE_FILE}:2: ")
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("SSH OPEN USER", "a rule has four fields, SERVICE ACTION TARGET LIST, and this has 3"),
+        ("SSH OPEN USER bob, alice", "a rule has four fields, SERVICE ACTION TARGET LIST, and this has 5"),
+        ("SSH ALLOW USER bob", "ACTION is OPEN, CLOSE, ASK or NUMBER, not 'ALLOW'"),
+        ("SSH OPEN USERS bob", "TARGET is USER or GROUP, not 'USERS'"),
+        ('SSH OPEN USER "bob', "a double quote is not closed"),
+        ("SSH OPEN USER bob,,alice", "'' is not a name"),
+        ("SSH OPEN USER bob@10.0.0", "'10.0.0' is no address: IPv4, IPv6, a network such as 10.0.0.0/8, or LOCAL"),
+        ("SSH NUMBER USER bob", "'bob' has no limit: a number stands behind it, as in lp:2"),
+        ("DEFAULT:MAYBE", "DEFAULT cannot be 'MAYBE'"),
+        ("DEFUALT:OPEN", "there is no option DEFUALT: they are DEFAULT, DEBUG, TIMEOUT, REMEMBER, UNATTENDED"),
+        ("SSH OPEN USER no-such-user", "there is no user no-such-user"),
+        ("SSH OPEN GROUP no-such-group", "there is no group no-such-group"),
+        ("SSSH OPEN USER bob", "there is no service SSSH: SSH, TTY, XDM, or a file in /etc/pam.d"),
+        ("SSH OPEN USER root", "can never be reached: line 1 has decided before"),
+        ("TTY CLOSE USER root@10.0.0.0/8", "can never be reached: line 1 has decided before"),
+    ],
+)
+def test_each_broken_line_is_named_with_its_reason(line: str, why: str, faults) -> None:
+    assert faults(f"{ROOT_GETS_IN}# ours\n\n{line}\nSSH OPEN USER bob\n") == [f"4: {why}"]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "reached"),
+    [
+        ("SSH OPEN USER bob", "SSH CLOSE USER bob", False),
+        ("SSH OPEN USER bob", "SSHD CLOSE USER bob", False),
+        ("ALL OPEN USER bob", "SSH CLOSE USER bob", False),
+        ("SSH OPEN USER ALL", "SSH CLOSE GROUP lp", False),
+        ("SSH OPEN GROUP ALL", "SSH CLOSE USER bob", False),
+        ("SSH OPEN USER bob,carol", "SSH CLOSE USER carol,bob", False),
+        ("SSH OPEN USER bob@10.0.0.0/8", "SSH CLOSE USER bob@10.1.0.0/16", False),
+        ("SSH OPEN USER bob@::/0", "SSH CLOSE USER bob@2001:db8::7", False),
+        ("SSH OPEN USER bob", "SSH CLOSE USER bob@LOCAL", False),
+        ("SSH OPEN USER bob", "TTY CLOSE USER bob", True),
+        ("SSH OPEN USER bob", "ALL CLOSE USER bob", True),
+        ("SSH OPEN USER bob", "SSH CLOSE USER bob,carol", True),
+        ("SSH OPEN USER bob@10.1.0.0/16", "SSH CLOSE USER bob@10.0.0.0/8", True),
+        ("SSH OPEN USER bob@0.0.0.0/0", "SSH CLOSE USER bob@::/0", True),
+        ("SSH OPEN GROUP bob", "SSH CLOSE USER bob", True),
+        ("SSH OPEN USER bob", "SSH NUMBER USER bob:1", True),
+        ("SSH NUMBER USER bob:1", "SSH CLOSE USER bob", True),
+    ],
+)
+def test_a_rule_that_is_never_reached_is_found(earlier: str, later: str, reached: bool, faults) -> None:
+    found = faults(f"DEFAULT:OPEN\n{earlier}\n{later}\n")
+    assert found == ([] if reached else ["3: can never be reached: line 2 has decided before"])
+
+
+@pytest.mark.parametrize(
+    ("text", "locked_out"),
+    [
+        ("DEFAULT:CLOSE\n", True),
+        ("", True),
+        ("DEFAULT:OPEN\nALL CLOSE USER root\n", True),
+        ("SSH OPEN USER bob\n", True),
+        ("SSH OPEN USER root\nSSH NUMBER USER root:0\n", True),
+        ("TTY OPEN USER root\n", False),
+        ("SSH OPEN USER root@192.0.2.0/24\n", False),
+        ("SSH OPEN GROUP root\n", False),
+        ("SSH ASK USER root\n", False),
+        ("DEFAULT:OPEN\nSSH CLOSE USER root\n", False),
+    ],
+)
+def test_root_locked_out_is_found(text: str, locked_out: bool, faults) -> None:
+    found = [fault for fault in faults(text) if "root can log in over none of SSH, TTY and XDM" in fault]
+    assert bool(found) is locked_out
+
+
+# ------------------------------------------------------------------------------------------------ the services guarded
+
+
+def about_scratch() -> list[str]:
+    return [line for line in check().stdout.splitlines() if "/etc/pam.d/scratch" in line]
+
+
+def test_a_service_whose_lines_are_in_their_places_has_no_fault(service) -> None:
+    service("scratch", PASSING)
+    assert about_scratch() == [] and check().returncode == 0
+
+
+@pytest.mark.parametrize("kind", ["auth", "account", "session"])
+def test_a_line_that_is_missing_is_found(kind: str, service) -> None:
+    service("scratch", "".join(line for line in PASSING.splitlines(True) if not (kind in line[:8] and PLUGIN in line)))
+    assert about_scratch() == [f"/etc/pam.d/scratch: has no {kind} line that calls the plugin"]
+    assert check().returncode == 1
+
+
+@pytest.mark.parametrize(
+    "in_front",
+    [
+        "auth sufficient pam_unix.so",
+        "auth  [success=done default=ignore]  pam_unix.so",
+        "auth [success=3 default=ignore] pam_unix.so\nauth requisite pam_deny.so",
+        "auth [default=3] pam_unix.so\nauth requisite pam_deny.so",
+        "-auth SUFFICIENT pam_unix.so",
+    ],
+)
+def test_a_line_that_others_can_leave_out_is_found(in_front: str, service) -> None:
+    service("scratch", f"{in_front}\n{PASSING}")
+    at = 3 + in_front.count("\n")
+    (fault,) = about_scratch()
+    assert fault.startswith("/etc/pam.d/scratch:1: auth: ") and fault.endswith(f"the plugin at /etc/pam.d/scratch:{at}")
+
+
+@pytest.mark.parametrize(
+    "in_front",
+    [
+        "auth required pam_unix.so",
+        "auth [success=1 default=ignore] pam_unix.so\nauth requisite pam_deny.so",
+        "account sufficient pam_unix.so",
+    ],
+)
+def test_a_line_that_leaves_out_only_others_is_no_fault(in_front: str, service) -> None:
+    service("scratch", PASSING.replace("account requisite", f"{in_front}\naccount requisite", 1))
+    found = about_scratch()
+    assert bool(found) == in_front.startswith("account sufficient"), found
+
+
+def test_it_looks_into_included_files(service) -> None:
+    service("scratch-common", "auth sufficient pam_unix.so\n")
+    service("scratch", f"@include scratch-common\n{PASSING}")
+    found = [line for line in check().stdout.splitlines() if "scratch-common:1: auth: " in line]
+    assert len(found) == 1
+
+
+# ------------------------------------------------------------------------------------------------------ wrongly called
+
+
+def test_a_file_that_cannot_be_trusted_is_a_fault(tmp_path: Path) -> None:
+    path = tmp_path / "rules"
+    path.write_text("DEFAULT:OPEN\n")
+    path.chmod(0o666)
+    found = check(str(path))
+    assert found.returncode == 1
+    assert found.stdout == f"{path}: {path} is writable by group or others, so everything is CLOSE\n"
+
+
+def test_it_is_the_parser_and_the_decision_of_a_login(rules) -> None:
+    """A line that check names is one that a login ignores, and the other way round."""
+    rules("DEFAULT:CLOSE\nALL OPEN USER bob carol\nALL OPEN USER carol\n")
+    assert f"{RULE_FILE}:2: " in check().stdout
+    assert run("pam-accesscontrol", "explain", "ssh", "bob", check=False).returncode == 1
+    assert run("pam-accesscontrol", "explain", "ssh", "carol", check=False).returncode == 0

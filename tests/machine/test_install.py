@@ -1,0 +1,766 @@
+"""What install.sh promises: guarded where it counts, every PAM file whole at every moment, and a way back.
+
+The service files that it meets here are as odd as libpam lets them be, and libpam itself says what became of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import accesscontrol
+import pytest
+from machine import RULE_FILE, Result, pam, run, ssh
+
+CHECKOUT = Path(__file__).parents[2]
+PAM = Path("/etc/pam.d")
+VENDOR = Path("/usr/lib/pam.d")
+MODULE = Path("/lib/security/accesscontrol.py")
+COMMAND = Path("/usr/sbin/pam-accesscontrol")
+PLACES = [PAM, VENDOR, MODULE.parent, COMMAND, RULE_FILE.parent]
+TEMPORARY = ".pam-accesscontrol.*"
+
+OURS = {
+    "auth": "auth       required     pam_python.so /lib/security/accesscontrol.py # pam-accesscontrol",
+    "account": "account    requisite    pam_python.so /lib/security/accesscontrol.py # pam-accesscontrol",
+    "session": "session    requisite    pam_python.so /lib/security/accesscontrol.py # pam-accesscontrol",
+    "other auth": "auth include other # pam-accesscontrol",
+    "other account": "account include other # pam-accesscontrol",
+    "other session": "session include other # pam-accesscontrol",
+}
+
+# Service files as install.sh leaves them, with <auth> where its auth line is to stand. Without these lines, they are
+# what it finds.
+GUARDED = {
+    "slim": """\
+auth required pam_unix.so nodelay
+<auth>
+<account>
+account required pam_unix.so
+<session>
+session required pam_permit.so""",
+    # Its last line has no newline, and so ours has none.
+    "sddm": """\
+<account>
+account required pam_unix.so
+<session>
+session required pam_permit.so
+auth required pam_unix.so nodelay
+<auth>""",
+    # From an editor of another system. libpam takes a carriage return for a part of the last word.
+    "wdm": """\
+auth required pam_unix.so nodelay # Auth\r
+<auth>
+# \r
+<account>
+account required pam_unix.so \r
+<session>
+session required pam_permit.so\r
+""",
+    # Lines that go on in the next one; a comment never does.
+    "xdm": """\
+# auth required \\
+auth required \\
+  pam_unix.so \\ \t
+  nodelay
+<auth>
+# one \\
+<account>
+account \\
+    required pam_unix.so
+
+<session>
+session required pam_permit.so # two \\
+session optional pam_permit.so
+""",
+    # Libpam 1.5 reads over the blank line, and 1.7 does not: nothing of ours may stand there.
+    "plasmalogin": """\
+auth required \\
+
+  pam_unix.so nodelay
+<auth>
+<account>
+account required \\
+# nothing of ours may stand here
+pam_unix.so
+<session>
+session required pam_permit.so
+""",
+    # Upper case, tabs, silent lines, includes of several types in the middle of nowhere, and a jump.
+    "kdm": """\
+#%PAM-1.0
+<account>
+<session>
+\t@INCLUDE odd-account-and-session
+-AUTH\t[success=1 default=ignore]\tpam_unix.so nodelay
+ auth requisite pam_deny.so
+Auth required pam_permit.so
+@include odd-auth
+<auth>
+#@include odd-auth
+-Account optional pam_no_such_module.so
+@include /etc/pam.d/odd-account-and-session
+Password required pam_deny.so
+""",
+    # A jump to the end of the stack: it must not reach beyond our line.
+    "lxdm": """\
+auth required pam_permit.so
+auth [success=1 default=ignore] pam_unix.so nodelay
+auth requisite pam_deny.so
+<auth>
+<account>
+-account optional pam_no_such_module.so
+account required pam_unix.so
+<session>
+session required pam_permit.so
+""",
+    # Without a type of its own a service has that of "other", as long as it has none.
+    "greetd": """\
+auth required pam_unix.so nodelay
+-auth optional pam_no_such_module.so
+<auth>
+<account>
+<other account>
+<session>
+<other session>
+""",
+    "gdm-autologin": """\
+<other auth>
+<auth>
+<account>
+<other account>
+<session>
+<other session>
+""",
+    # Another guarded service, whole: it has our lines already.
+    "ly": """\
+auth include slim
+-auth optional pam_no_such_module.so
+account include slim
+session substack slim
+-session optional pam_no_such_module.so
+""",
+    # In a part of it only, and behind something else.
+    "plasmalogin-autologin": """\
+auth required pam_permit.so
+<auth>
+<account>
+account required pam_permit.so
+account include slim
+@include slim-session
+<session>
+session required pam_permit.so
+""",
+}
+INCLUDED = {
+    "odd-auth": "auth optional pam_permit.so\n",
+    "odd-account-and-session": "@include odd-account\n@include odd-session\n",
+    "odd-account": "account required pam_unix.so\n",
+    "odd-session": "session required pam_permit.so\n",
+    "slim-session": "# nothing\n",
+}
+
+
+def before(text: str) -> bytes:
+    """A service file as install.sh finds it."""
+    return re.sub(r"<[a-z ]+>\n|\n<[a-z ]+>$", "", text).encode()
+
+
+def behind(text: str) -> bytes:
+    """A service file as install.sh leaves it."""
+    return re.sub(r"<([a-z ]+)>", lambda match: OURS[match[1]], text).encode()
+
+
+def install(checkout: Path = CHECKOUT, *arguments: str, environment: dict[str, str] | None = None) -> Result:
+    more = {**os.environ, **environment} if environment else None
+    return run(str(checkout / "install.sh"), *arguments, check=False, env=more)
+
+
+def uninstall(*arguments: str) -> Result:
+    return run(str(CHECKOUT / "uninstall.sh"), *arguments, check=False)
+
+
+def picture(*places: Path, moment: bool = False) -> dict[str, object]:
+    """Everything about the files there that must not change; with `moment`, also whether they have been touched."""
+    found = {}
+    for path in [file for place in places for file in (place, *sorted(place.glob("*")), *sorted(place.glob(".*")))]:
+        if not path.is_symlink() and not path.exists():
+            continue
+        status = path.lstat()
+        what = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else ""
+        extra = {} if path.is_symlink() else {name: os.getxattr(path, name) for name in os.listxattr(path)}
+        touched = (status.st_ino, status.st_mtime_ns, status.st_ctime_ns) if moment and not path.is_dir() else ()
+        found[str(path)] = (what, status.st_mode, status.st_uid, status.st_gid, extra, touched)
+    return found
+
+
+def left_over() -> list[Path]:
+    folders = [PAM, MODULE.parent, RULE_FILE.parent]
+    return [*Path("/run").glob("pam-accesscontrol-*"), *(file for folder in folders for file in folder.glob(TEMPORARY))]
+
+
+def keep(archive: Path) -> None:
+    places = [str(place)[1:] for place in PLACES if os.path.lexists(place)]
+    run("tar", "--xattrs", "--acls", "-C", "/", "-cf", str(archive), *places)
+
+
+def put_back(archive: Path) -> None:
+    for place in PLACES:
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        else:
+            place.unlink(missing_ok=True)
+    run("tar", "--xattrs", "--acls", "-C", "/", "-xpf", str(archive))
+
+
+@pytest.fixture(autouse=True)
+def _put_back(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Whatever a test does to the installation, the next one finds it as it was."""
+    kept = tmp_path_factory.mktemp("kept") / "installed.tar"
+    keep(kept)
+    yield
+    put_back(kept)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _su_refuses_without_delay() -> Iterator[None]:
+    settings = Path("/etc/login.defs")
+    kept = settings.read_text()
+    settings.write_text(kept + "\nFAIL_DELAY 0\n")
+    yield
+    settings.write_text(kept)
+
+
+@pytest.fixture
+def nothing_installed() -> None:
+    assert uninstall().returncode == 0
+
+
+@pytest.fixture
+def altered(tmp_path: Path) -> Callable[..., Path]:
+    """altered("FAIL_DELAY = .*", "FAIL_DELAY = 0"): a checkout of its own, with a change to accesscontrol.py."""
+
+    def make(pattern: str, by: str) -> Path:
+        checkout = tmp_path / "checkout"
+        shutil.copytree(CHECKOUT, checkout, ignore=shutil.ignore_patterns("tests", ".*"))
+        text, times = re.subn(pattern, by, (CHECKOUT / "accesscontrol.py").read_text(), flags=re.MULTILINE)
+        assert times
+        (checkout / "accesscontrol.py").write_text(text)
+        return checkout
+
+    return make
+
+
+# ------------------------------------------------------------------------------------------------- what it leaves behind
+
+
+def test_a_second_install_changes_nothing() -> None:
+    install()
+    first = picture(*PLACES, moment=True)
+    assert install().returncode == 0
+    assert picture(*PLACES, moment=True) == first
+
+
+def test_it_leaves_nothing_temporary_behind() -> None:
+    install()
+    assert left_over() == []
+
+
+def test_the_module_is_roots_alone_and_is_the_command_too(nothing_installed: None) -> None:
+    assert install().returncode == 0
+    status = MODULE.stat()
+    assert (status.st_uid, status.st_gid, status.st_mode) == (0, 0, 0o100755)
+    assert COMMAND.resolve() == MODULE.resolve()
+    assert run("pam-accesscontrol", "--help").stdout.startswith("usage: pam-accesscontrol")
+
+
+def test_check_finds_every_guarded_service_reached() -> None:
+    assert run("pam-accesscontrol", "check").returncode == 0
+
+
+def test_its_services_are_those_that_the_rules_know() -> None:
+    listed = re.search(r"^services='([^']*)'", (CHECKOUT / "install.sh").read_text(), re.MULTILINE)
+    assert listed
+    assert set(listed[1].split()) == {name for names in accesscontrol.SERVICES.values() for name in names}
+
+
+def test_no_greeter_is_guarded() -> None:
+    assert "pam-accesscontrol" not in (PAM / "lightdm-greeter").read_text()
+
+
+def test_a_new_rule_file_is_the_one_that_ships(nothing_installed: None) -> None:
+    shutil.rmtree(RULE_FILE.parent)
+    install()
+    assert RULE_FILE.read_bytes() == (CHECKOUT / "pam-accesscontrol.conf").read_bytes()
+    status = RULE_FILE.stat()
+    assert (status.st_uid, status.st_gid, status.st_mode) == (0, 0, 0o100644)
+    assert RULE_FILE.parent.stat().st_mode == 0o40755
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "link to nothing"])
+def test_a_rule_file_that_is_there_is_kept(kind: str, nothing_installed: None, tmp_path: Path) -> None:
+    RULE_FILE.write_text("DEFAULT:OPEN # mine\n")
+    if kind != "file":
+        RULE_FILE.unlink()
+        RULE_FILE.symlink_to(tmp_path / "elsewhere")
+    if kind == "link":
+        (tmp_path / "elsewhere").write_text("DEFAULT:OPEN # mine\n")
+    first = picture(RULE_FILE.parent, moment=True)
+    assert install().returncode == 0
+    assert picture(RULE_FILE.parent, moment=True) == first
+
+
+def test_the_umask_of_the_admin_does_not_matter(nothing_installed: None) -> None:
+    first = {path: what for path, what in picture(*PLACES).items() if not path.startswith(str(RULE_FILE.parent))}
+    shutil.rmtree(RULE_FILE.parent)
+    run("sh", "-c", f"umask 077; {CHECKOUT}/install.sh")
+    assert MODULE.stat().st_mode == 0o100755
+    assert RULE_FILE.stat().st_mode == 0o100644
+    assert RULE_FILE.parent.stat().st_mode == 0o40755
+    uninstall()
+    assert {path: picture(*PLACES)[path] for path in first} == first
+
+
+def test_what_it_says_fits_the_screen_and_names_what_is_guarded() -> None:
+    said = install().stdout
+    assert "pam-accesscontrol guards: sshd login lightdm lightdm-autologin\n" in said
+    assert str(RULE_FILE) in said and "pam-accesscontrol check" in said and "./uninstall.sh" in said
+    assert max(map(len, said.splitlines())) <= 80
+
+
+# ----------------------------------------------------------------------------------------------------- odd service files
+
+
+def answers(service: str) -> tuple[int, ...]:
+    """How libpam answers for a service in each phase, to a right and to a wrong password."""
+    asked = [["authenticate"], ["authenticate"], ["acct_mgmt"], ["open_session"]]
+    typed = ["bob-pw\n", "wrong\n", "", ""]
+    return tuple(pam(service, "bob", *phase, input=text).returncode for phase, text in zip(asked, typed))
+
+
+def answers_of_all() -> dict[str, tuple[int, ...]]:
+    with ThreadPoolExecutor(8) as pool:
+        return dict(zip(GUARDED, pool.map(answers, GUARDED)))
+
+
+@pytest.fixture
+def odd_services(nothing_installed: None) -> None:
+    for name, text in GUARDED.items():
+        (PAM / name).write_bytes(before(text))
+    for name, text in INCLUDED.items():
+        (PAM / name).write_text(text)
+
+
+def test_odd_service_files_get_our_lines_where_they_belong(odd_services: None) -> None:
+    assert install().returncode == 0
+    assert {name: (PAM / name).read_bytes() for name in GUARDED} == {n: behind(text) for n, text in GUARDED.items()}
+    assert {name: (PAM / name).read_text() for name in INCLUDED} == INCLUDED
+
+
+def test_odd_services_answer_as_before_while_open_and_refuse_everything_while_closed(
+    odd_services: None, rules: Callable[[str], None]
+) -> None:
+    unguarded = answers_of_all()
+    assert (0, 1, 0, 0) in unguarded.values()  # or the comparison would say nothing
+    assert install().returncode == 0
+    assert answers_of_all() == unguarded
+    rules("DEFAULT:OPEN\nXDM CLOSE USER bob\n")
+    assert answers_of_all() == dict.fromkeys(GUARDED, (1, 1, 1, 1))
+
+
+def test_a_second_install_leaves_odd_service_files_alone(odd_services: None) -> None:
+    install()
+    first = picture(PAM, moment=True)
+    install()
+    assert picture(PAM, moment=True) == first
+
+
+def test_owner_mode_and_access_list_of_a_service_file_stay(nothing_installed: None) -> None:
+    shutil.chown(PAM / "sshd", "root", "lp")
+    (PAM / "sshd").chmod(0o640)
+    run("setfacl", "-m", "user:bob:r", str(PAM / "sshd"))
+    first = picture(PAM)[str(PAM / "sshd")]
+    assert "system.posix_acl_access" in first[4]
+    assert install().returncode == 0
+    assert picture(PAM)[str(PAM / "sshd")][1:] == first[1:]
+
+
+def test_a_link_within_the_folder_stays_one_and_its_target_is_guarded(nothing_installed: None) -> None:
+    (PAM / "display-manager").write_bytes(before(GUARDED["slim"]))
+    (PAM / "xdm").symlink_to("display-manager")
+    (PAM / "slim").symlink_to(PAM / "xdm")
+    assert install().returncode == 0
+    assert (os.readlink(PAM / "xdm"), os.readlink(PAM / "slim")) == ("display-manager", str(PAM / "xdm"))
+    assert (PAM / "display-manager").read_bytes() == behind(GUARDED["slim"])
+
+
+UNGUARDABLE = {
+    "a link to elsewhere": lambda path, elsewhere: path.symlink_to(elsewhere),
+    "a link to nothing": lambda path, elsewhere: path.symlink_to("nothing"),
+    "a link to itself": lambda path, elsewhere: path.symlink_to(path.name),
+    "a folder": lambda path, elsewhere: path.mkdir(),
+    "a pipe": lambda path, elsewhere: os.mkfifo(path),
+    "a line that never ends": lambda path, elsewhere: path.write_text("auth required pam_unix.so \\\n"),
+    "busy": lambda path, elsewhere: (path.touch(), run("mount", "--bind", str(elsewhere), str(path))),
+}
+
+
+@pytest.mark.parametrize("what", UNGUARDABLE)
+def test_a_service_that_cannot_be_guarded_is_named_and_the_others_are_guarded(
+    what: str, nothing_installed: None, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(before(GUARDED["slim"]))
+    path = PAM / "gdm"
+    UNGUARDABLE[what](path, elsewhere)
+    first = picture(path, elsewhere, moment=True)
+    try:
+        said = install()
+        assert said.returncode == 1
+        assert said.stderr.splitlines()[-1].startswith("install.sh: gdm is NOT guarded: ")
+        assert "pam-accesscontrol guards: sshd login lightdm lightdm-autologin\n" in said.stdout
+        assert picture(path, elsewhere, moment=True) == first
+    finally:
+        run("umount", str(path), check=False)
+        run("rm", "-rf", str(path))
+
+
+def test_a_service_that_only_has_a_vendors_file_gets_a_copy_with_our_lines(nothing_installed: None) -> None:
+    VENDOR.mkdir(exist_ok=True)
+    (VENDOR / "slim").write_bytes(before(GUARDED["slim"]))
+    first = picture(PAM, VENDOR)
+    for _ in range(2):
+        assert install().returncode == 0
+        head = b"# copied from /usr/lib/pam.d/slim # pam-accesscontrol\n"
+        assert (PAM / "slim").read_bytes() == head + behind(GUARDED["slim"])
+    assert uninstall().returncode == 0
+    assert picture(PAM, VENDOR) == first
+
+
+def test_what_includes_a_guarded_service_is_named(nothing_installed: None) -> None:
+    (PAM / "swaylock").write_text("auth include login\n")
+    assert "They include one of these, so they obey the rules, too: swaylock\n" in install().stdout
+
+
+def test_a_line_of_somebody_else_that_calls_the_plugin_is_named(nothing_installed: None) -> None:
+    with open(PAM / "su", "a") as su:
+        su.write("account required pam_python.so accesscontrol.py\n")
+    number = len((PAM / "su").read_text().splitlines())
+    said = install()
+    assert said.stderr == f"install.sh: /etc/pam.d/su:{number} calls accesscontrol.py, too, and is not ours\n"
+
+
+def test_an_sshd_that_does_not_ask_pam_is_named(nothing_installed: None) -> None:
+    config = Path("/etc/ssh/sshd_config.d/0-first.conf")
+    config.write_text("UsePAM no\n")
+    try:
+        assert "sshd does not ask PAM" in install().stderr
+    finally:
+        config.unlink()
+
+
+# -------------------------------------------------------------------------------------------------------------- upgrades
+
+
+def test_an_upgrade_replaces_lines_and_a_module_that_are_out_of_date() -> None:
+    install()
+    newest = picture(*PLACES)
+    MODULE.write_text("# older\n")
+    sshd, login = PAM / "sshd", PAM / "login"
+    sshd.write_text(re.sub(r"(auth .*) /lib/security/(.*)", r"\1 /older/\2", sshd.read_text()))
+    login.write_text(f"{OURS['auth']}\n" + login.read_text().replace(OURS["session"] + "\n", ""))
+    assert picture(sshd) != {str(sshd): newest[str(sshd)]}
+    assert install().returncode == 0
+    assert picture(*PLACES) == newest
+
+
+def test_a_module_is_replaced_whole_under_those_who_read_it() -> None:
+    MODULE.write_text("# older\n")
+    with open(MODULE) as reading:
+        install()
+        assert reading.read() == "# older\n"
+
+
+# ------------------------------------------------------------------------------------------------------------- the proof
+
+BROKEN = {
+    "does not compile": (r"^def pam_sm_authenticate", "def def", "refuses what is open"),
+    "raises": (r"^def pam_sm_acct_mgmt", "raise OSError\ndef pam_sm_acct_mgmt", "refuses what is open"),
+    "lacks a function": (r"^def pam_sm_open_session", "def open_session", "refuses what is open"),
+    "refuses everything": (r"^    return at_the_door\(\"account\".*", "    return 6", "refuses what is open"),
+    "ignores in auth": (r"^    return at_the_door\(\"auth\".*", "    return 25", "in auth, what is closed"),
+    "vouches in account": (r"^    return at_the_door\(\"account\".*", "    return 0", "in account, what is closed"),
+    "ignores in session": (r"^(def pam_sm_open_session.*)", r"\1\n    return 25", "in session, what is closed"),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_plugin_that_does_not_decide_is_not_installed(
+    fault: str, altered: Callable[..., Path], nothing_installed: None
+) -> None:
+    pattern, by, complaint = BROKEN[fault]
+    first = picture(*PLACES, moment=True)
+    said = install(altered(pattern, by))
+    assert said.returncode == 1
+    assert complaint in said.stderr and said.stderr.count("\n") == 1
+    assert picture(*PLACES, moment=True) == first
+
+
+def test_a_plugin_that_does_not_decide_does_not_replace_one_that_does(altered: Callable[..., Path]) -> None:
+    first = picture(*PLACES, moment=True)
+    assert install(altered(r"^def pam_sm_authenticate", "def def")).returncode == 1
+    assert picture(*PLACES, moment=True) == first
+    assert ssh("bob").returncode == 0
+
+
+@pytest.mark.parametrize("impostor", ["pam_permit.so", "pam_deny.so"])
+def test_a_pam_python_that_does_not_run_the_plugin_is_noticed(impostor: str, nothing_installed: None) -> None:
+    [pam_python] = Path("/usr/lib").glob("*/security/pam_python.so")
+    first = picture(*PLACES, moment=True)
+    run("mount", "--bind", str(pam_python.with_name(impostor)), str(pam_python))
+    try:
+        assert install().returncode == 1
+        assert picture(*PLACES, moment=True) == first
+    finally:
+        run("umount", str(pam_python))
+
+
+def test_where_the_proof_cannot_be_made_nothing_is_guarded(nothing_installed: None) -> None:
+    first = picture(*PLACES, moment=True)
+    powers = ["--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"]
+    said = run("setpriv", *powers, str(CHECKOUT / "install.sh"), check=False)
+    assert said.returncode == 1
+    assert "su does not work in a mount namespace here" in said.stderr
+    assert picture(*PLACES, moment=True) == first
+
+
+# ---------------------------------------------------------------------------------------------------- what it must bring
+
+
+@pytest.fixture
+def without_packages(nothing_installed: None) -> Iterator[None]:
+    run("apt-get", "-qq", "-y", "--purge", "remove", "libpam-python", "python3-pyqt5")
+    yield
+    for package in ("libpam-python", "python3-pyqt5"):
+        run("apt-get", "-qq", "-y", "--no-install-recommends", "install", package)
+
+
+@pytest.fixture
+def unavailable() -> Iterator[Callable[[str], None]]:
+    """unavailable("libpam-python"): apt-get cannot get at this package."""
+    preferences = Path("/etc/apt/preferences.d/unavailable")
+
+    def forbid(package: str) -> None:
+        preferences.write_text(f"Package: {package}\nPin: release *\nPin-Priority: -1\n")
+
+    yield forbid
+    preferences.unlink()
+
+
+def installed(package: str) -> bool:
+    return run("dpkg-query", "-W", "-f", "${Status}", package, check=False).stdout == "install ok installed"
+
+
+def test_missing_packages_are_brought(without_packages: None) -> None:
+    assert install().returncode == 0
+    assert installed("libpam-python") and installed("python3-pyqt5")
+    assert ssh("bob").returncode == 0
+
+
+def test_they_are_brought_on_a_computer_that_has_never_asked_for_them(without_packages: None, tmp_path: Path) -> None:
+    (tmp_path / "lists/partial").mkdir(parents=True)
+    (tmp_path / "pool").symlink_to("/var/cache/apt/archives")
+    (tmp_path / "Packages").write_text("".join(map(description, (tmp_path / "pool").glob("*.deb"))))
+    (tmp_path / "sources.list").write_text(f"deb [trusted=yes] file:{tmp_path} ./\n")
+    (tmp_path / "apt.conf").write_text(f"""\
+Dir::State::lists "{tmp_path}/lists";
+Dir::Etc::sourcelist "{tmp_path}/sources.list";
+Dir::Etc::sourceparts "-";
+APT::Sandbox::User "root";
+""")
+    assert install(environment={"APT_CONFIG": str(tmp_path / "apt.conf")}).returncode == 0
+    assert installed("libpam-python") and installed("python3-pyqt5")
+
+
+def description(package: Path) -> str:
+    """What a repository says of a package in it. See deb822(5)."""
+    content = package.read_bytes()
+    return run("dpkg-deb", "--field", str(package)).stdout + (
+        f"Filename: pool/{package.name}\nSize: {len(content)}\nSHA256: {hashlib.sha256(content).hexdigest()}\n\n"
+    )
+
+
+def test_without_qt_it_goes_on_and_says_so(without_packages: None, unavailable: Callable[[str], None]) -> None:
+    unavailable("python3-pyqt5")
+    said = install()
+    assert said.returncode == 0
+    assert "PyQt5 cannot be installed: ASK will refuse until it is there\n" in said.stderr
+
+
+def test_without_pam_python_nothing_is_changed(without_packages: None, unavailable: Callable[[str], None]) -> None:
+    unavailable("libpam-python")
+    first = picture(*PLACES, moment=True)
+    said = install()
+    assert said.returncode == 1
+    assert said.stderr.endswith("there is no pam_python.so, and no package of this distribution brings it\n")
+    assert picture(*PLACES, moment=True) == first
+
+
+# ------------------------------------------------------------------------------------------------------------ bad calls
+
+
+@pytest.fixture
+def bobs_checkout(tmp_path: Path) -> Iterator[Path]:
+    place = Path("/tmp/bobs-checkout")
+    shutil.copytree(CHECKOUT, place, ignore=shutil.ignore_patterns("tests", ".*"))
+    yield place
+    shutil.rmtree(place)
+
+
+@pytest.mark.parametrize("script", ["install.sh", "uninstall.sh"])
+def test_who_is_not_root_is_told_so_in_one_line(script: str, bobs_checkout: Path) -> None:
+    first = picture(*PLACES, moment=True)
+    said = run("setpriv", "--reuid=bob", "--regid=bob", "--clear-groups", str(bobs_checkout / script), check=False)
+    assert (said.returncode, said.stdout, said.stderr) == (2, "", f"{script}: must be run as root\n")
+    assert picture(*PLACES, moment=True) == first
+
+
+@pytest.mark.parametrize("arguments", [["--force"], ["now"], [""], ["--purge", "now"]])
+@pytest.mark.parametrize("script", ["install.sh", "uninstall.sh"])
+def test_an_unknown_argument_is_named_in_one_line(script: str, arguments: list[str]) -> None:
+    first = picture(*PLACES, moment=True)
+    said = run(str(CHECKOUT / script), *arguments, check=False)
+    assert (said.returncode, said.stdout) == (2, "")
+    assert re.fullmatch(rf"{script}: no such argument: .* \(see --help\)\n", said.stderr)
+    assert picture(*PLACES, moment=True) == first
+
+
+@pytest.mark.parametrize("script", ["install.sh", "uninstall.sh"])
+def test_help_is_for_everybody(script: str, bobs_checkout: Path) -> None:
+    said = run("setpriv", "--reuid=bob", "--regid=bob", "--clear-groups", str(bobs_checkout / script), "--help")
+    assert said.stdout.startswith(f"usage: ./{script}")
+    assert max(map(len, said.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("script", ["install.sh", "uninstall.sh"])
+def test_only_one_of_them_works_at_a_time(script: str) -> None:
+    first = picture(*PLACES, moment=True)
+    said = run("flock", str(PAM), str(CHECKOUT / script), check=False)
+    assert (said.returncode, said.stdout) == (1, "")
+    assert said.stderr == f"{script}: another install.sh or uninstall.sh is at work\n"
+    assert picture(*PLACES, moment=True) == first
+
+
+def test_a_checkout_that_is_not_whole_is_not_installed(altered: Callable[..., Path]) -> None:
+    checkout = altered("^", "")
+    (checkout / "accesscontrol.py").unlink()
+    said = install(checkout)
+    assert (said.returncode, said.stderr) == (1, "install.sh: there is no accesscontrol.py beside install.sh\n")
+
+
+# ----------------------------------------------------------------------------------------------------------- interrupted
+
+STEPS = "mktemp cp chown chmod sync mv rm rmdir mkdir ln cat awk unshare".split()
+
+
+class Stepper:
+    """Runs a script so that it meets a signal right before any of the commands by which it changes something."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "steps"
+        self.taken = folder / "taken"
+        self.folder.mkdir()
+        for step in STEPS:
+            path = self.folder / step
+            path.write_text(f"""\
+#!/bin/sh
+echo {step} "$(find {" ".join(map(str, PLACES))} -printf '%p %i %s %m %U %G %T@\\n' 2>/dev/null | cksum)" >>{self.taken}
+[ "$(wc -l <{self.taken})" -ne "${{SIGNAL_AT-0}}" ] || kill -s "$SIGNAL" 0
+exec {shutil.which(step)} "$@"
+""")
+            path.chmod(0o755)
+
+    def run(self, script: Path, at: int = 0, sent: signal.Signals = signal.SIGKILL) -> Result:
+        self.taken.unlink(missing_ok=True)
+        environment = {"PATH": f"{self.folder}:{os.environ['PATH']}", "SIGNAL_AT": str(at), "SIGNAL": sent.name[3:]}
+        return run(str(script), check=False, env=environment, start_new_session=True)
+
+    def steps(self, command: str = "") -> list[int]:
+        """The steps of the last run: those that are this command, or those before which something had changed."""
+        taken = self.taken.read_text().splitlines()
+        states = [line.split(" ", 1)[1] for line in taken]
+        changed = [at + 1 for at in range(len(taken)) if at == 0 or states[at] != states[at - 1]]
+        return [at + 1 for at, line in enumerate(taken) if line.split()[0] == command] if command else changed
+
+
+@pytest.fixture
+def stepper(tmp_path: Path) -> Stepper:
+    return Stepper(tmp_path)
+
+
+@pytest.fixture
+def quick(altered: Callable[..., Path]) -> Path:
+    """A checkout whose plugin does not wait after a refusal, for tests that make the proof many times."""
+    return altered(r"^FAIL_DELAY = .*", "FAIL_DELAY = 0")
+
+
+def assert_whole_and_open(old: dict[str, object], new: dict[str, object]) -> None:
+    """Every PAM file is as before or as afterwards, no line names a plugin that is not there, and bob gets in."""
+    now = {path: what for path, what in picture(PAM).items() if not Path(path).match(TEMPORARY)}
+    for path, what in now.items():
+        assert what in (old.get(path), new.get(path)), path
+    assert set(now) >= {path for path in old if path in new and path.startswith(str(PAM))}
+    if any(what != old.get(path) for path, what in now.items()):
+        assert MODULE.exists() and RULE_FILE.exists()
+    assert ssh("bob", password="bob-pw").returncode == 0
+    assert ssh("bob").returncode == 0
+
+
+def test_killed_at_any_step_install_leaves_logins_working_and_uninstall_clears_up(
+    quick: Path, stepper: Stepper, nothing_installed: None
+) -> None:
+    shutil.rmtree(RULE_FILE.parent)
+    nothing = picture(*PLACES)
+    assert stepper.run(quick / "install.sh").returncode == 0
+    steps, everything = stepper.steps(), picture(*PLACES)
+    assert len(steps) > 20 and everything != nothing
+    uninstall("--purge")
+    for at in steps:
+        assert stepper.run(quick / "install.sh", at).returncode == -signal.SIGKILL
+        assert_whole_and_open(nothing, everything)
+        assert uninstall("--purge").returncode == 0
+        assert picture(*PLACES) == nothing, f"killed at step {at}"
+        assert left_over() == []
+
+
+def test_killed_among_the_services_install_can_simply_be_run_again(
+    quick: Path, stepper: Stepper, nothing_installed: None
+) -> None:
+    assert stepper.run(quick / "install.sh").returncode == 0
+    everything = picture(*PLACES)
+    for at in stepper.steps("mv"):
+        uninstall()
+        assert stepper.run(quick / "install.sh", at).returncode == -signal.SIGKILL
+        assert install(quick).returncode == 0
+        assert picture(*PLACES) == everything
+        assert left_over() == []
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_interrupted_it_clears_up_after_itself(
+    name: str, quick: Path, stepper: Stepper, nothing_installed: None
+) -> None:
+    nothing = picture(*PLACES)
+    assert stepper.run(quick / "install.sh").returncode == 0
+    everything, last = picture(*PLACES), stepper.steps("mv")[-1]
+    uninstall()
+    sent = signal.Signals[name]
+    assert stepper.run(quick / "install.sh", last, sent).returncode in (128 + sent, -sent)
+    assert left_over() == []
+    assert_whole_and_open(nothing, everything)

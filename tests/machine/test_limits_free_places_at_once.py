@@ -1,0 +1,175 @@
+"""NUMBER: a place is free as soon as the PAM session is closed or its process is dead, in whatever way it died.
+
+"At once" is the moment at which the kernel reports the death: the next one at the door is let in then, without being
+sent away once. Nothing is tried twice here.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from host import PASSING
+from limits import (
+    STATE,
+    await_end,
+    children_of,
+    descendant,
+    gets_in,
+    inside_at_a_console,
+    kill_and_wait,
+    known_to_logind,
+    known_to_the_plugin,
+    logind_stopped,
+    opener_of,
+    unit_session,
+)
+from machine import pam, ssh_command, ssh_session, wait_for
+
+pytest_plugins = ["limits_fixtures"]
+pytestmark = pytest.mark.usefixtures("teller", "nobody", "one_place")
+
+
+@pytest.fixture
+def one_place(rules, service) -> None:
+    """One of `users` at once, over whatever; "guarded" is a service of which it is quick to ask who is let in."""
+    service("guarded", PASSING)
+    rules("ALL OPEN USER ALL\nALL NUMBER GROUP users:1\n")
+
+
+def is_let_in(user: str) -> bool:
+    return pam("guarded", user, "acct_mgmt").returncode == 0
+
+
+VICTIMS: dict[str, Callable[[int, int], int]] = {
+    "the sshd process that keeps the session": lambda opener, client: opener,
+    "the sshd process that runs as the user": lambda opener, client: children_of(opener)[-1],
+    "the shell": lambda opener, client: descendant(opener, "cat"),
+    "the client": lambda opener, client: children_of(client)[0],
+}
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_by_kill_9_of(victim: str) -> None:
+    with ssh_session("bob") as client:
+        assert not is_let_in("carol")
+        opener = opener_of("bob")
+        with await_end(opener):
+            kill_and_wait(VICTIMS[victim](opener, client.pid))
+        assert is_let_in("carol")
+    assert gets_in("carol")
+
+
+def test_by_kill_9_of_login() -> None:
+    with inside_at_a_console("bob"):
+        assert not is_let_in("carol")
+        kill_and_wait(opener_of("bob"))
+        assert is_let_in("carol")
+
+
+def test_by_kill_9_of_the_last_session_only() -> None:
+    with ssh_session("bob"):
+        first = opener_of("bob")
+        with ssh_session("bob"):
+            kill_and_wait(first)
+            assert not is_let_in("carol")
+            kill_and_wait(opener_of("bob"))
+            assert is_let_in("carol")
+
+
+def test_by_the_end_of_a_unit_whose_session_another_process_closes(service) -> None:
+    service("unit", PASSING)
+    with unit_session("held", "bob", "unit"):
+        assert not is_let_in("carol")
+    wait_for(lambda: "bob" not in known_to_the_plugin(), "systemd has closed the session")
+    assert is_let_in("carol")
+
+
+def test_by_the_close_of_the_pam_session_while_its_process_goes_on(service) -> None:
+    service("lasting", PASSING.replace("auth required pam_permit.so", "auth required pam_unix.so"))
+    what = ["lasting", "bob", "open_session", "close_session", "authenticate"]
+    process = pexpect.spawn("pamtester", what, timeout=20)
+    process.expect("Password: ")
+    assert is_let_in("carol")
+    process.close(force=True)
+
+
+def test_when_a_later_module_refuses_the_session(service) -> None:
+    service("unlucky", PASSING + "session required pam_deny.so\n")
+    assert pam("unlucky", "bob", "open_session").returncode != 0
+    assert is_let_in("carol")
+
+
+def test_before_logind_has_noticed_the_death(teller: str) -> None:
+    if teller != "logind":
+        pytest.skip("logind is not there")
+    with ssh_session("bob"), logind_stopped():
+        kill_and_wait(opener_of("bob"))
+        assert known_to_logind() == ["bob"]
+        assert is_let_in("carol")
+
+
+def test_after_a_logout_that_logind_still_works_on(teller: str) -> None:
+    if teller != "logind":
+        pytest.skip("logind is not there")
+    with leaving_while_logind_is_stopped("bob"):
+        wait_for(lambda: not known_to_the_plugin(), "the plugin has closed the session")
+        assert known_to_logind() == ["bob"]
+        assert is_let_in("carol")
+
+
+@contextmanager
+def leaving_while_logind_is_stopped(user: str) -> Iterator[None]:
+    """Within the block, somebody has logged out, and what PAM does after the plugin waits for logind."""
+    with ExitStack() as behind:
+        with ssh_session(user):
+            behind.enter_context(logind_stopped())
+        yield
+
+
+def test_one_who_dies_while_he_waits_for_the_lock_takes_no_place() -> None:
+    lock = os.open(STATE / "lock", os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    line, environment = ssh_command("bob")
+    with subprocess.Popen(line, env=environment, stderr=subprocess.DEVNULL) as client:
+        waiting = wait_for(lambda: waiters(lock), "the login waits for the lock")
+        for pid in waiting:
+            kill_and_wait(pid)
+        os.close(lock)
+        assert client.wait(20) != 0
+    assert known_to_the_plugin() == []
+    assert is_let_in("carol")
+
+
+def test_one_who_dies_with_the_lock_keeps_nobody_waiting() -> None:
+    holder = subprocess.Popen(["flock", STATE / "lock", "sleep", "infinity"])
+    wait_for(lambda: locked_by(holder.pid), "the lock is held")
+    line, environment = ssh_command("bob")
+    with subprocess.Popen(line, env=environment) as client:
+        lock = os.open(STATE / "lock", os.O_RDWR)
+        wait_for(lambda: waiters(lock), "the login waits for the lock")
+        os.close(lock)
+        for pid in [*children_of(holder.pid), holder.pid]:
+            kill_and_wait(pid)
+        holder.wait()
+        assert client.wait(20) == 0
+
+
+def waiters(lock: int) -> list[int]:
+    """The processes that wait for a lock, as /proc/locks tells."""
+    inode = f":{os.fstat(lock).st_ino} "
+    rows = [row.split() for row in Path("/proc/locks").read_text().splitlines() if "-> FLOCK" in row and inode in row]
+    return [int(row[5]) for row in rows]
+
+
+def locked_by(pid: int) -> bool:
+    rows = Path("/proc/locks").read_text().splitlines()
+    inode = f":{(STATE / 'lock').stat().st_ino} "
+    return any("FLOCK" in row and inode in row and row.split()[4] == str(pid) for row in rows)
