@@ -1903,7 +1903,7 @@ def pam_service(name: str) -> str:
     """The PAM service for a name as rules use it: SSH, XDM, su. Raises UsageError."""
     services = SERVICES.get(name.upper(), (name.lower(),))
     for service in services:
-        if os.path.exists(os.path.join(PAM_FOLDER, service)):
+        if re.fullmatch("[a-z0-9_@+-][a-z0-9._@+-]*", service) and os.path.isfile(os.path.join(PAM_FOLDER, service)):
             return service
     if name.upper() in SERVICES or name.lower() in CLASS_OF:
         return services[0]
@@ -1988,8 +1988,15 @@ def faults_of(path: str) -> Iterator[str]:
         yield f"{printable(path)}: {locked_out}"
 
 
+def must_be_readable(path: str) -> None:
+    """Raises UsageError for a rule file that root may read, and whoever calls may not."""
+    if os.geteuid() != 0 and os.path.exists(path) and not os.access(path, os.R_OK):
+        raise UsageError(f"only root can read {printable(path)}")
+
+
 def check(path: str | None) -> int:
-    """Prints every fault of a rule file, and of the guarded services; returns 1 if there is any."""
+    """Prints every fault of a rule file, and of the guarded services; returns 1 if there is any. Raises UsageError."""
+    must_be_readable(path or RULE_FILE)
     faults = list(faults_of(path or RULE_FILE))
     for service in guarded_services():
         faults += unguarded_ways(service)
@@ -2006,6 +2013,7 @@ def explain(name: str, user: str, address: str) -> int:
         raise UsageError(f"{printable(address)} is no address: IPv4, IPv6, or LOCAL")
     service = pam_service(name)
     login = Login(service, user, "" if address == "LOCAL" else address)
+    must_be_readable(rule_file_of(service))
     rules = read_rules(rule_file_of(service))
     decision = decide(rules, login)
     print(f"{decision.verdict:<7} {printable(user)} {login.over} {'from ' + address if login.rhost else 'locally'}")
@@ -2107,11 +2115,15 @@ def parse_arguments(arguments: list[str]) -> Any:
         def error(self, message: str) -> Any:
             raise UsageError(f"{message} (see {self.prog} --help)")
 
-    parser = Parser(prog="pam-accesscontrol", description="Who may log in to this machine, and why.")
+    def narrow(prog: str) -> argparse.HelpFormatter:
+        return argparse.HelpFormatter(prog, width=78)
+
+    what = "Who may log in to this machine, and why."
+    parser = Parser(prog="pam-accesscontrol", description=what, formatter_class=narrow)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, what: str, description: str) -> Any:
-        return commands.add_parser(name, help=what, description=description)
+        return commands.add_parser(name, help=what, description=description, formatter_class=narrow)
 
     one = add("check", "look for faults in the rules and in what is guarded",
               "Prints each fault as FILE:LINE: what. Status: 0 none, 1 some, 2 usage.")

@@ -36,6 +36,8 @@ temporary=.pam-accesscontrol.XXXXXX # in the folder of what it will replace; no 
 # What SSH, TTY and XDM mean in the rules. One that others include stands before them; no greeter is among them.
 services='sshd login remote gdm gdm-password gdm-fingerprint gdm-smartcard gdm-autologin sddm sddm-autologin
     lightdm lightdm-autologin xdm kdm kdm-np lxdm slim wdm greetd ly plasmalogin plasmalogin-autologin'
+# What update-alternatives may make gdm-smartcard a link to, any day.
+alternatives='gdm-smartcard-pkcs11-exclusive gdm-smartcard-sssd-exclusive gdm-smartcard-sssd-or-password'
 
 folder='' module='' # where the plugin goes, once we know
 guarded=''          # those of the services that are
@@ -340,7 +342,7 @@ guard() { # SERVICE
 }
 
 guard_the_services() {
-    for service in $services; do guard "$service"; done
+    for service in $services $alternatives; do guard "$service"; done
     guarded=${guarded# }
     [ -n "$guarded" ] || fail "no service of this computer could be guarded"
 }

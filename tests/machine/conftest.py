@@ -122,8 +122,8 @@ def journal() -> Callable[..., list[str]]:
     def read(identifier: str = "pam-accesscontrol") -> list[str]:
         run("journalctl", "--sync")
         # Not with -t: Debian 12's journalctl then leaves out the first message after the cursor.
-        lines = run("journalctl", "-q", f"--after-cursor={begin}", "-o", "json", "--all").stdout.splitlines()
-        return [message_of(entry) for entry in map(json.loads, lines) if entry.get("SYSLOG_IDENTIFIER") == identifier]
+        lines = run("journalctl", "-q", f"--after-cursor={begin}", "-o", "json", "--all").stdout.split("\n")
+        return [message_of(entry) for entry in map(json.loads, filter(None, lines)) if entry.get("SYSLOG_IDENTIFIER") == identifier]
 
     return read
 

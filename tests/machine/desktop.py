@@ -78,16 +78,19 @@ def logins_under_way() -> list[int]:
 
 def waiting_for_an_answer() -> int:
     """How many logins stand before a question that is open or yet to be asked, whether theirs or somebody else's."""
-    held = [[os.readlink(path) for path in descriptors(pid)] for pid in logins_under_way()]
-    return sum(any(path.startswith(f"{STATE}/question-") for path in paths) for paths in held)
+    questions = [{path for path in held_by(pid) if path.startswith(f"{STATE}/question-")} for pid in logins_under_way()]
+    return sum(map(bool, questions))
 
 
-def descriptors(pid: int) -> list[str]:
+def held_by(pid: int) -> set[str]:
+    """What the descriptors of a process stand for: paths, pipes, sockets; nothing if it has gone."""
+    found = set()
     try:
-        folder = f"/proc/{pid}/fd"
-        return [path for number in os.listdir(folder) if os.path.lexists(path := f"{folder}/{number}")]
-    except OSError:
-        return []
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            found.add(os.readlink(f"/proc/{pid}/fd/{number}"))
+    except FileNotFoundError:  # it has just been closed
+        pass
+    return found
 
 
 def parent_of(pid: int) -> int:

@@ -54,7 +54,7 @@ def state_of(box, timers):
     return {
         "title": box.windowTitle(),
         "id": int(box.winId()),
-        "texts": [label.text() for label in labels],
+        "texts": [label.text().replace("\\u200e", "") for label in labels],
         "markup": any(label.textFormat() != Qt.PlainText and Qt.mightBeRichText(label.text()) for label in labels),
         "buttons": buttons,
         "focus": focus.text().replace("&", "") if isinstance(focus, QPushButton) else "",

@@ -79,15 +79,15 @@ def inside_at_a_console(user: str) -> Iterator[pexpect.spawn]:
 
 
 @contextmanager
-def unit_session(name: str, user: str, service: str, kind: str = "user") -> Iterator[int]:
-    """A session that systemd opens for a unit, in the PAM service of that name: yields the pid of its process."""
-    unit = f"tests-{name}.service"
-    held = [f"--property=PAMName={service}", f"--property=User={user}", f"--setenv=XDG_SESSION_CLASS={kind}"]
-    run("systemd-run", f"--unit={unit}", "--service-type=exec", "--collect", *held, "sleep", "infinity")
+def held_session(service: str, user: str) -> Iterator[pexpect.spawn]:
+    """Within the block, somebody has a session in a PAM service, whose auth asks for a password and waits."""
+    operations = ["open_session", "authenticate", "close_session", "authenticate"]
+    process = pexpect.spawn("pamtester", [service, user, *operations], timeout=20)
     try:
-        yield int(run("systemctl", "show", unit, "--property=MainPID", "--value").stdout)
+        process.expect("Password: ")
+        yield process
     finally:
-        run("systemctl", "stop", unit, check=False)
+        process.close(force=True)
 
 
 # ------------------------------------------------------------------------------------------------ the plugin's registry

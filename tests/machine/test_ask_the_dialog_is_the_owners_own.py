@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from desktop import Desktop, cgroup_of, descriptors, parent_of, processes, words_of
+from desktop import Desktop, cgroup_of, held_by, parent_of, processes, words_of
 from host import PASSING, SESSION_ERR, SUCCESS, Told, host
 from limits import children_of
 from machine import run
@@ -38,10 +38,6 @@ def clients_of_the_x_server() -> set[str]:
     """The sockets at the other end of the X server's, as /proc/PID/fd has them."""
     rows = run("ss", "--unix", "--no-header", "--all").stdout.splitlines()
     return {f"socket:[{row.split()[7]}]" for row in rows if "X11-unix/X0 " in row and " ESTAB " in row}
-
-
-def held_by(pid: int) -> set[str]:
-    return {os.readlink(path) for path in descriptors(pid)}
 
 
 def test_it_runs_as_the_owner_in_full(desktop: Desktop) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from desktop import NOT_ALLOWED, Desktop, active_session, manages_windows
+from limits import known_to_logind
 from machine import run, wait_for
 
 pytest_plugins = ["desktop_fixtures"]
@@ -30,8 +31,8 @@ exec openbox
 
 
 @pytest.fixture
-def carols_desktop(service) -> Iterator[str]:
-    """carol has a session on the same seat, on display :1; its id."""
+def carols_desktop(service) -> Iterator[Desktop]:
+    """carol has a session on the same seat, on display :1."""
     service("tests-desktop", ON_THE_SEAT)
     facts = {"SEAT": "seat0", "VTNR": "0", "SESSION_TYPE": "x11", "SESSION_CLASS": "user"}
     settings = [f"--setenv=XDG_{name}={value}" for name, value in facts.items()]
@@ -39,34 +40,29 @@ def carols_desktop(service) -> Iterator[str]:
     run("systemd-run", "--unit=tests-desktop", "--collect", *how, "sh", "-c", SECOND_DESKTOP)
     try:
         wait_for(lambda: manages_windows(":1", ""), "carol's desktop is there")
-        on_the_seat = run("loginctl", "show-seat", "seat0", "--property=Sessions", "--value").stdout.split()
-        yield next(session for session in on_the_seat if name_of(session) == "carol")
+        yield Desktop(":1", "")
     finally:
-        run("systemctl", "stop", "tests-desktop")
+        run("loginctl", "terminate-user", "carol")
+        wait_for(lambda: "carol" not in known_to_logind(), "carol's desktop has gone")
 
 
-def name_of(session: str) -> str:
-    return run("loginctl", "show-session", session, "--property=Name", "--value").stdout.strip()
-
-
-def activate(session: str) -> None:
-    run("loginctl", "activate", session)
-    wait_for(lambda: active_session().get("Id") == session, "the other session is active")
+def sessions_on_the_seat() -> dict[str, str]:
+    """The sessions, by the names of those whose they are."""
+    sessions = run("loginctl", "show-seat", "seat0", "--property=Sessions", "--value").stdout.split()
+    return {run("loginctl", "show-session", id, "--property=Name", "--value").stdout.strip(): id for id in sessions}
 
 
 def test_the_owner_of_the_active_session_and_not_one_in_the_background(desktop, rules, carols_desktop) -> None:
     rules(ASK_BOB)
-    alices, carols = active_session()["Id"], Desktop(":1", "")
-    for session, asked, other in ((alices, desktop, carols), (carols_desktop, carols, desktop)):
-        activate(session)
+    for owner, asked, other in (("alice", desktop, carols_desktop), ("carol", carols_desktop, desktop)):
+        run("loginctl", "activate", sessions_on_the_seat()[owner])
+        wait_for(lambda owner=owner: active_session()["Name"] == owner, "that session is active")
         bob = desktop.knock("bob")
         window = asked.question()
         assert window.title == "SSH login: bob from 10.1.2.3"
-        shown = run("xdotool", "search", "--name", " login: ", env=other.environment, check=False)
-        assert shown.stdout == ""
+        assert run("xdotool", "search", "--name", " login: ", env=other.environment, check=False).stdout == ""
         window.click("Deny")
         assert bob.refusal() == NOT_ALLOWED
-    activate(alices)
 
 
 def test_the_owner_of_a_locked_session(desktop: Desktop, rules) -> None:
@@ -75,7 +71,8 @@ def test_the_owner_of_a_locked_session(desktop: Desktop, rules) -> None:
     run("loginctl", "lock-session", session)
     path = run("busctl", "call", LOGIN1, "/org/freedesktop/login1", f"{LOGIN1}.Manager", "GetSession", "s", session)
     as_alice = ["runuser", "-u", "alice", "--"]  # as her screen locker tells it
-    run(*as_alice, "busctl", "call", LOGIN1, path.stdout.split('"')[1], f"{LOGIN1}.Session", "SetLockedHint", "b", "true")
+    locked = [path.stdout.split('"')[1], f"{LOGIN1}.Session", "SetLockedHint", "b", "true"]
+    run(*as_alice, "busctl", "call", LOGIN1, *locked)
     assert active_session()["LockedHint"] == "yes"
     bob = desktop.knock("bob")
     desktop.answer("Allow")

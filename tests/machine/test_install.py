@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import accesscontrol
 import pytest
+
+import accesscontrol
 from machine import RULE_FILE, Result, pam, run, ssh
 
 CHECKOUT = Path(__file__).parents[2]
@@ -400,6 +401,16 @@ def test_a_link_within_the_folder_stays_one_and_its_target_is_guarded(nothing_in
     assert (PAM / "display-manager").read_bytes() == behind(GUARDED["slim"])
 
 
+def test_gdms_smartcard_is_guarded_whichever_alternative_is_chosen(nothing_installed: None, tmp_path: Path) -> None:
+    for name in ("gdm-smartcard-pkcs11-exclusive", "gdm-smartcard-sssd-or-password"):
+        (PAM / name).write_bytes(before(GUARDED["slim"]))
+    (tmp_path / "alternative").symlink_to(PAM / "gdm-smartcard-sssd-or-password")
+    (PAM / "gdm-smartcard").symlink_to(tmp_path / "alternative")
+    assert install().returncode == 0
+    for name in ("gdm-smartcard-pkcs11-exclusive", "gdm-smartcard-sssd-or-password"):
+        assert (PAM / name).read_bytes() == behind(GUARDED["slim"])
+
+
 UNGUARDABLE = {
     "a link to elsewhere": lambda path, elsewhere: path.symlink_to(elsewhere),
     "a link to nothing": lambda path, elsewhere: path.symlink_to("nothing"),
@@ -666,7 +677,7 @@ def test_a_checkout_that_is_not_whole_is_not_installed(altered: Callable[..., Pa
 
 # ----------------------------------------------------------------------------------------------------------- interrupted
 
-STEPS = "mktemp cp chown chmod sync mv rm rmdir mkdir ln cat awk unshare".split()
+STEPS = ["mktemp", "cp", "chown", "chmod", "sync", "mv", "rm", "rmdir", "mkdir", "ln", "cat", "awk", "unshare"]
 
 
 class Stepper:

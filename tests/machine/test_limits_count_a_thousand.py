@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -35,7 +37,7 @@ def sleepers() -> Iterator[list[int]]:
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, start_new_session=True) as parent:
         assert parent.stdout
         yield [int(parent.stdout.readline()) for _ in range(MANY)]
-        run("kill", "-KILL", f"-{parent.pid}")
+        os.killpg(parent.pid, signal.SIGKILL)
 
 
 @pytest.fixture

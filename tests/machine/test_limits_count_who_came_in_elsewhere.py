@@ -20,13 +20,13 @@ from limits import (
     await_end,
     children_of,
     gets_in,
+    held_session,
     inside,
     inside_at_a_console,
     kill_and_wait,
     known_to_the_plugin,
     opener_of,
     start_of,
-    unit_session,
     wait_until_gone,
 )
 from machine import pam, run, ssh, ssh_session, wait_for
@@ -36,9 +36,9 @@ pytestmark = pytest.mark.usefixtures("teller", "nobody", "one_place")
 
 # A service that the plugin does not guard, whose sessions logind knows.
 UNGUARDED = """\
-auth required pam_permit.so
+auth required pam_unix.so
 account required pam_permit.so
-session required pam_systemd.so
+session required pam_systemd.so class=user
 """
 
 
@@ -73,7 +73,7 @@ def unguarded_login() -> Iterator[None]:
 
 
 def test_a_session_of_a_service_that_is_not_guarded(with_logind) -> None:
-    with unit_session("other", "bob", "unguarded"):
+    with held_session("unguarded", "bob"):
         assert known_to_the_plugin() == []
         assert not is_let_in("carol")
         assert is_let_in("bob")
@@ -97,7 +97,7 @@ def test_a_session_from_before_the_plugin_forgot_everything() -> None:
 
 def test_sessions_of_a_user_count_wherever_they_are_and_once_each(with_logind, rules) -> None:
     rules("ALL OPEN USER ALL\nALL NUMBER USER bob:3\n")
-    with unit_session("other", "bob", "unguarded"), inside("bob"):
+    with held_session("unguarded", "bob"), inside("bob"):
         assert is_let_in("bob")
         with inside("bob"):
             assert not is_let_in("bob")
@@ -142,8 +142,8 @@ def test_a_manager_does_not_count(with_logind) -> None:
 
 def test_a_greeter_does_not_count(with_logind, rules, service) -> None:
     rules("ALL OPEN USER ALL\nALL NUMBER GROUP ALL:1\n")
-    service("greeter", UNGUARDED.replace("pam_systemd.so", "pam_systemd.so class=greeter type=x11"))
-    with unit_session("greeter", "erin", "greeter", kind="greeter"):
+    service("greeter", UNGUARDED.replace("class=user", "class=greeter type=x11"))
+    with held_session("greeter", "erin"):
         assert "greeter" in [facts["CLASS"] for facts in logind_facts()]
         assert is_let_in("carol")
         with inside("bob"):

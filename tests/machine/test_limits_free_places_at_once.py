@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import pexpect
 import pytest
 
 from host import PASSING
@@ -23,15 +22,15 @@ from limits import (
     children_of,
     descendant,
     gets_in,
+    held_session,
     inside_at_a_console,
     kill_and_wait,
     known_to_logind,
     known_to_the_plugin,
     logind_stopped,
     opener_of,
-    unit_session,
 )
-from machine import pam, ssh_command, ssh_session, wait_for
+from machine import pam, password_of, run, ssh_command, ssh_session, wait_for
 
 pytest_plugins = ["limits_fixtures"]
 pytestmark = pytest.mark.usefixtures("teller", "nobody", "one_place")
@@ -86,19 +85,22 @@ def test_by_kill_9_of_the_last_session_only() -> None:
 
 def test_by_the_end_of_a_unit_whose_session_another_process_closes(service) -> None:
     service("unit", PASSING)
-    with unit_session("held", "bob", "unit"):
+    session = ["--property=PAMName=unit", "--property=User=bob"]
+    with subprocess.Popen(["systemd-run", "--quiet", "--wait", "--unit=tests-unit", *session, "sleep", "1000"]) as unit:
+        wait_for(lambda: known_to_the_plugin() == ["bob"], "bob's unit has started")
         assert not is_let_in("carol")
-    wait_for(lambda: "bob" not in known_to_the_plugin(), "systemd has closed the session")
+        run("systemctl", "kill", "--signal=TERM", "--kill-whom=main", "tests-unit.service")
+        unit.wait(20)
     assert is_let_in("carol")
 
 
 def test_by_the_close_of_the_pam_session_while_its_process_goes_on(service) -> None:
     service("lasting", PASSING.replace("auth required pam_permit.so", "auth required pam_unix.so"))
-    what = ["lasting", "bob", "open_session", "close_session", "authenticate"]
-    process = pexpect.spawn("pamtester", what, timeout=20)
-    process.expect("Password: ")
-    assert is_let_in("carol")
-    process.close(force=True)
+    with held_session("lasting", "bob") as process:
+        assert not is_let_in("carol")
+        process.sendline(password_of("bob"))
+        process.expect("Password: ")  # for the session is closed now, and it authenticates once more
+        assert is_let_in("carol")
 
 
 def test_when_a_later_module_refuses_the_session(service) -> None:

@@ -16,8 +16,8 @@ NO_PLACES = ("10.0.0.256", "10.0.0", "10.0.0.0/33", "::1/129", "10.0.0.0/255.0.0
              ":::", "1.2.3.4::", "%", "fe80::1%", "fe80::%/64")
 HOSTS = ("10.0.0.1", "", "10.0.0.0", "10.9.9.9", "11.0.0.1", "192.0.2.129", "192.0.2.127", "::1", "2001:db8::1",
          "2001:db8::2", "2001:db9::1", "fe80::1%eth1", "fe80::1", "fe80::1%", "fe80::1:0:0:0:1", "::ffff:10.0.0.1",
-         "::ffff:a00:1",
-         "::fffe:10.0.0.1", "::10.0.0.1", "client.example.org", "LOCAL", "localhost", "10.0.0.256", "10.0.0.1 ")
+         "::ffff:a00:1", "::fffe:10.0.0.1", "::10.0.0.1", "client.example.org", "LOCAL", "localhost", "10.0.0.256",
+         "10.0.0.1 ")
 SERVICES = ("SSH", "ALL", "TTY", "XDM", "SU", "SSHD", "SDDM", "LOGIN", "COCKPIT", "RUNUSER-L")
 AT_PAM = ("sshd", "login", "remote", "sddm", "gdm-password", "lightdm-autologin", "su", "cockpit", "ssh", "xdm",
           "runuser-l")

@@ -1,0 +1,116 @@
+"""Pictures of the dialog and of the notice, for people to look at: tests/run --pictures brings them out."""
+
+from __future__ import annotations
+
+import json
+import pwd
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from desktop import Desktop, Window, keys_count
+from machine import run
+
+pytest_plugins = ["desktop_fixtures"]
+
+PICTURES = Path(__file__).parents[1] / "pictures"
+COMMAND = "/usr/sbin/pam-accesscontrol"
+
+QUESTION = {
+    "kind": "question",
+    "service": "SSH",
+    "user": "bob",
+    "full_name": "Bob Example",
+    "rhost": "203.0.113.7",
+    "proof": "key SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU (bob@laptop)",
+    "timeout": 60,
+}
+LONG = {
+    "user": "maximiliane-henriette",
+    "full_name": "Maximiliane Henriette <b>von und zu</b> Hohenstein-Burgscheidungen &amp; Söhne",
+    "rhost": "2001:db8:85a3:1234:5678:8a2e:370:7334",
+    "proof": "key SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU (Maximiliane's <i>other</i> laptop, the grey one)",
+}
+NOTICE = {**QUESTION, "kind": "notice", "seconds": 8130, "logins": 12, "delay": 0}
+
+# How a KDE desktop says that it is dark.
+DARK = """\
+[Colors:Button]
+BackgroundNormal=49,54,59
+ForegroundNormal=252,252,252
+[Colors:Selection]
+BackgroundNormal=61,174,233
+ForegroundNormal=252,252,252
+[Colors:View]
+BackgroundNormal=27,30,32
+ForegroundNormal=252,252,252
+[Colors:Window]
+BackgroundNormal=42,46,50
+ForegroundNormal=252,252,252
+"""
+
+
+@pytest.fixture
+def styles() -> Iterator[dict[str, dict[str, str]]]:
+    """What a light and a dark desktop have in their environment."""
+    folder = Path("/home/alice/dark")
+    folder.mkdir()
+    folder.chmod(0o755)
+    (folder / "kdeglobals").write_text(DARK)
+    kde = {"XDG_CURRENT_DESKTOP": "KDE", "KDE_FULL_SESSION": "true", "KDE_SESSION_VERSION": "5"}
+    fusion = {"QT_STYLE_OVERRIDE": "fusion"}
+    yield {"light": fusion, "dark": {**fusion, **kde, "XDG_CONFIG_HOME": str(folder)}}
+    (folder / "kdeglobals").unlink()
+    folder.rmdir()
+
+
+@contextmanager
+def shown(desktop: Desktop, about: dict[str, Any], style: dict[str, str]) -> Iterator[Window]:
+    """Within the block, this is on the desktop, in this style."""
+    alice = pwd.getpwnam("alice")
+    place = {"HOME": alice.pw_dir, "DISPLAY": ":0", "XAUTHORITY": f"{alice.pw_dir}/.Xauthority"}
+    settings = [f"{name}={value}" for name, value in {**place, **style}.items()]
+    command = ["runuser", "-u", "alice", "--", "env", "--ignore-environment", *settings, COMMAND, "--dialog"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        process.stdin.write(json.dumps({**about, "since": time.time()}) + "\n")
+        process.stdin.flush()
+        window = desktop.notice() if about["kind"] == "notice" else desktop.question()
+        yield window
+        window.click_at_once("Close" if about["kind"] == "notice" else "Deny")
+
+
+def take(desktop: Desktop, name: str, window: Window, margin: int = 12) -> None:
+    """A picture of a window, with a little of the desktop around it."""
+    PICTURES.mkdir(exist_ok=True)
+    x, y, width, height = window.look()["frame"]
+    part = f"{width + 2 * margin}x{height + 2 * margin}+{max(x - margin, 0)}+{max(y - margin, 0)}"
+    how = ["-window", "root", "-crop", part, "+repage", "-strip", "-colors", "32"]
+    run("import", *how, str(PICTURES / f"{name}.png"), env=desktop.environment)
+
+
+@pytest.mark.parametrize(
+    ("name", "style", "more"),
+    [("question-light", "light", {}), ("question-dark", "dark", {}), ("question-long", "light", LONG)],
+)
+def test_the_question(desktop: Desktop, styles, name: str, style: str, more: dict[str, str]) -> None:
+    run("xsetroot", "-solid", "#557799", env=desktop.environment)
+    with shown(desktop, {**QUESTION, **more}, styles[style]) as window:
+        window.activate()
+        seen = window.until(lambda seen: seen["active"] and keys_count(seen), "everything counts")
+        assert not seen["markup"]
+        x, y, width, height = seen["frame"]
+        assert x >= 0 and y >= 0 and x + width <= 1024 and y + height <= 768, "it fits on a small screen"
+        take(desktop, name, window)
+
+
+@pytest.mark.parametrize("style", ["light", "dark"])
+def test_the_notice(desktop: Desktop, styles, style: str) -> None:
+    run("xsetroot", "-solid", "#557799", env=desktop.environment)
+    with shown(desktop, NOTICE, styles[style]) as window:
+        take(desktop, f"notice-{style}", window)
