@@ -500,7 +500,7 @@ STATE = "/run/pam-accesscontrol"  # root's alone, gone at every boot
 STATE_FILES = re.compile(r"lock|sessions|answers|(?:sessions|answers)\.new|turn|waiting-[0-9]|question-[0-9a-f]{32}")
 LOGIND_CGROUPS = [f"/sys/fs/cgroup{root}/system.slice/systemd-logind.service" for root in ("", "/systemd", "/unified")]
 UTMP = "/run/utmp"
-UTMP_RECORD, UTMP_USER_PROCESS = "hxxi32s4s32s256s76x", 7  # struct utmp, see utmp(5)
+UTMP_RECORD, UTMP_USER_PROCESS = "hxxi32s4s32s256s52x", 7  # struct utmp, see utmp(5)
 NOT_ASKED, LEFT = "-", "left"  # in the place of an answer's key
 
 
@@ -950,8 +950,11 @@ def process_uid(pid: int) -> int:
 def start_window(owner: Owner, about: dict[str, Any], detached: bool) -> Any:
     """Starts the dialog as the owner, told by a pipe that stays open for as long as somebody waits for the answer."""
     import json
+    import signal
     import subprocess
 
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # which importing signal put there
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     person = pwd.getpwuid(owner.uid)
     home = {"HOME": person.pw_dir, "USER": person.pw_name, "LOGNAME": person.pw_name, "PATH": "/usr/bin:/bin"}
     command = ["/usr/bin/python3", "-I", __file__, "--dialog"]
@@ -1230,6 +1233,8 @@ def tell_owner(ended: Session, login: Login, delay: int) -> None:
         "delay": delay,
     }
     pid = int(read_word(start_window(owner, notice, detached=True), 2) or 0)
+    if process_uid(pid) != owner.uid:
+        return
     owner.adopt(pid)
     with Registry() as registry:
         answers = read_answers()
@@ -1310,7 +1315,7 @@ def duration(seconds: float) -> str:
 def no_window(why: str) -> None:
     """Ends the process with one line on what keeps it from showing a window."""
     os.write(2, f"pam-accesscontrol: no window: {printable(why)}\n".encode())
-    os._exit(1)  # where Qt itself would call abort() and leave a core file
+    os._exit(2)  # where Qt itself would call abort() and leave a core file
 
 
 def application() -> QApplication:
@@ -1320,7 +1325,9 @@ def application() -> QApplication:
 
     if os.environ.get("WAYLAND_DISPLAY"):
         os.environ.setdefault("QT_QPA_PLATFORM", "wayland;xcb")
-    qInstallMessageHandler(lambda kind, _, text: no_window(text.split("\n")[0]) if kind == QtFatalMsg else None)
+    place = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY") or "the environment, which names none"
+    why = f"there is no display that can be used at {place}"
+    qInstallMessageHandler(lambda kind, *_: no_window(why) if kind == QtFatalMsg else None)
     QApplication.setAttribute(Qt.AA_EnableHighDpiScaling)
     QApplication.setAttribute(Qt.AA_UseHighDpiPixmaps)
     running = QApplication.instance()

@@ -187,26 +187,29 @@ class Desktop:
         return window
 
     @contextmanager
+    def beside(self, *command: str) -> Iterator[subprocess.Popen[str]]:
+        """Within the block, this runs on the desktop; at its end, it is ended."""
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=self.environment) as process:
+            try:
+                yield process
+            finally:
+                process.terminate()
+
+    @contextmanager
     def someone_at_work(self) -> Iterator[subprocess.Popen[str]]:
         """Within the block, alice types into another window, which writes down each key that it gets."""
-        with subprocess.Popen(
-            ["xev", "-name", "at work", "-event", "keyboard"], stdout=subprocess.PIPE, text=True, env=self.environment
-        ) as other:
+        with self.beside("xev", "-name", "at work", "-event", "keyboard") as other:
             window = self.x("search", "--sync", "--onlyvisible", "--name", "^at work$")
             self.x("windowactivate", "--sync", window)
             wait_for(lambda: self.x("getwindowfocus") == window, "alice is at work")
             yield other
-            other.terminate()
 
     @contextmanager
     def watched(self) -> Iterator[list[set[str]]]:
         """Within the block, every change of what windows are on the screen is written down, in the order of events."""
         history: list[set[str]] = []
-        with subprocess.Popen(
-            ["xprop", "-root", "-spy", "_NET_CLIENT_LIST"], stdout=subprocess.PIPE, text=True, env=self.environment
-        ) as watcher:
+        with self.beside("xprop", "-root", "-spy", "_NET_CLIENT_LIST") as watcher:
             yield history
-            self.x("getmouselocation")  # behind which everything is told that was before
             watcher.terminate()
             assert watcher.stdout
             history += [set(re.findall("0x[0-9a-f]+", line)) for line in watcher.stdout]

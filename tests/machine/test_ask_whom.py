@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from desktop import NOT_ALLOWED, Desktop, active_session, manages_windows
-from limits import known_to_logind
+from desktop import NOT_ALLOWED, XAUTHORITY, Desktop, active_session, manages_windows
+from desktop_fixtures import AUTOLOGIN
+from limits import LOGIND, known_to_logind
+from limits_fixtures import UTMP
 from machine import run, wait_for
 
 pytest_plugins = ["desktop_fixtures"]
@@ -114,3 +116,30 @@ def test_nobody_while_no_desktop_runs(nobody_there: Desktop, rules, journal, mon
     told = re.findall("(granted|denied) +pam-accesscontrol.conf:1 (.*)", monthly_log())
     opened = ("granted", "nobody to ask, UNATTENDED is OPEN")
     assert told == [opened, opened, ("denied", "nobody to ask")]
+
+
+# -------------------------------------------------------------------------------------------------- where no logind runs
+
+
+@pytest.fixture
+def desktop_without_logind(nobody_there: Desktop, lightdm: Callable[[str], None]) -> Iterator[Desktop]:
+    """alice's desktop, of which only utmp knows."""
+    if not UTMP.exists():
+        pytest.skip("there is no utmp from Debian 13 on")
+    run("systemctl", "mask", "--runtime", "--now", LOGIND)
+    try:
+        lightdm(AUTOLOGIN)
+        wait_for(lambda: manages_windows(":0", XAUTHORITY), "alice's desktop is there")
+        yield nobody_there
+    finally:
+        run("systemctl", "stop", "lightdm")
+        run("systemctl", "unmask", "--runtime", LOGIND)
+        run("systemctl", "start", LOGIND)
+
+
+def test_without_logind_the_owner_that_utmp_knows(desktop_without_logind: Desktop, rules) -> None:
+    rules(ASK_BOB)
+    for button in ("Allow", "Deny"):
+        bob = desktop_without_logind.knock("bob")
+        desktop_without_logind.answer(button)
+        assert bob.is_let_in() == (button == "Allow")

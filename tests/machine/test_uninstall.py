@@ -26,11 +26,13 @@ from test_install import (
     _su_refuses_without_delay,
     assert_whole_and_open,
     before,
+    find_pam_module,
     install,
     keep,
     left_over,
     picture,
     put_back,
+    situation,
     stepper,
     uninstall,
 )
@@ -43,7 +45,7 @@ def marked() -> list[str]:
     return [file.name for file in PAM.iterdir() if file.is_file() and b"# pam-accesscontrol" in file.read_bytes()]
 
 
-# ------------------------------------------------------------------------------------------------------ as it was before
+# ----------------------------------------------------------------------------------------------------- as it was before
 
 
 def test_every_file_comes_back_byte_for_byte_with_owner_mode_and_access_list() -> None:
@@ -70,7 +72,7 @@ def test_the_plugin_its_command_and_its_state_go() -> None:
     said = uninstall()
     assert (said.returncode, said.stderr) == (0, "")
     assert not any(os.path.lexists(path) for path in (MODULE, COMMAND, "/run/pam-accesscontrol"))
-    assert not MODULE.parent.exists()  # Debian has no such folder by itself
+    assert not MODULE.parent.exists() or list(MODULE.parent.iterdir())  # Debian 13 has no such folder by itself
     assert left_over() == []
     assert ssh("bob").returncode == 0
 
@@ -128,7 +130,7 @@ def test_a_file_that_cannot_be_written_keeps_the_plugin() -> None:
     assert uninstall().returncode == 0
 
 
-# ---------------------------------------------------------------------------------------- what a vendor's file was copied
+# -------------------------------------------------------------------------------------- what a vendor's file was copied
 
 
 @pytest.fixture
@@ -153,7 +155,7 @@ def test_a_copy_stays_when_the_vendors_file_is_gone(copied: Path) -> None:
     assert copied.read_bytes() == before(GUARDED["slim"])
 
 
-# -------------------------------------------------------------------------------------------------------- rules and logs
+# ------------------------------------------------------------------------------------------------------- rules and logs
 
 
 def test_rules_and_logs_stay() -> None:
@@ -175,7 +177,7 @@ def test_purge_takes_rules_and_logs_and_nothing_else() -> None:
     assert uninstall("--purge").returncode == 0
 
 
-# -------------------------------------------------------------------------------------------------------- when all breaks
+# ------------------------------------------------------------------------------------------------------ when all breaks
 
 
 def take_away(path: Path) -> None:
@@ -194,7 +196,7 @@ def remove_pam_python() -> None:
 
 BREAK = {
     "libpam-python removed": remove_pam_python,
-    "pam_python.so is rubbish": lambda: take_away(next(Path("/usr/lib").glob("*/security/pam_python.so"))),
+    "pam_python.so is rubbish": lambda: take_away(find_pam_module("pam_python.so")),
     "python broken": broken_python,
     "the module gone": MODULE.unlink,
     "the module has a syntax error": lambda: MODULE.write_text("def def\n"),
@@ -231,11 +233,14 @@ def test_killed_at_any_step_uninstall_leaves_logins_working_and_can_be_run_again
     assert stepper.run(CHECKOUT / "uninstall.sh").returncode == 0
     steps, nothing = stepper.steps(), picture(*PLACES)
     assert len(steps) > 15
+    judged = situation()
     for at in steps:
         put_back(tmp_path / "everything.tar")
         assert picture(*PLACES) == everything
         assert stepper.run(CHECKOUT / "uninstall.sh", at).returncode == -signal.SIGKILL
-        assert_whole_and_open(nothing, everything)
+        if situation() != judged:
+            assert_whole_and_open(nothing, everything)
+            judged = situation()
         assert uninstall().returncode == 0
         assert picture(*PLACES) == nothing, f"killed at step {at}"
         assert left_over() == []
