@@ -500,6 +500,7 @@ STATE = "/run/pam-accesscontrol"  # root's alone, gone at every boot
 STATE_FILES = re.compile(r"lock|sessions|answers|(?:sessions|answers)\.new|turn|waiting-[0-9]|question-[0-9a-f]{32}")
 LOGIND_CGROUPS = [f"/sys/fs/cgroup{root}/system.slice/systemd-logind.service" for root in ("", "/systemd", "/unified")]
 UTMP = "/run/utmp"
+LOCAL_DISPLAY = re.compile(r":[0-9]+(\.[0-9]+)?")  # in utmp the line or, behind tty7, the host; ::1 is neither
 UTMP_RECORD, UTMP_USER_PROCESS = "hxxi32s4s32s256s52x", 7  # struct utmp, see utmp(5)
 NOT_ASKED, LEFT = "-", "left"  # in the place of an answer's key
 
@@ -708,10 +709,10 @@ def utmp_sessions() -> list[tuple[int, int, str]]:
     size = struct.calcsize(UTMP_RECORD)
     for at in range(0, len(records) - size + 1, size):
         kind, pid, *names = struct.unpack_from(UTMP_RECORD, records, at)
-        line, _, user, _ = (name.rstrip(b"\0").decode("utf-8", "surrogateescape") for name in names)
+        line, _, user, host = (name.rstrip(b"\0").decode("utf-8", "surrogateescape") for name in names)
         if kind == UTMP_USER_PROCESS and pid_in_use(pid):
             try:
-                found.append((pid, pwd.getpwnam(user).pw_uid, line))
+                found.append((pid, pwd.getpwnam(user).pw_uid, host if LOCAL_DISPLAY.fullmatch(host) else line))
             except (KeyError, ValueError):
                 continue
     return found
@@ -920,7 +921,7 @@ def find_owner() -> Owner | None:
 def find_owner_in_utmp() -> Owner | None:
     """Whoever utmp knows on a local display (:0), None where nobody is."""
     for _, uid, line in utmp_sessions():
-        if line.startswith(":"):
+        if LOCAL_DISPLAY.fullmatch(line):
             display = f"DISPLAY={line.partition('.')[0]}"
             return owner_of(uid, lambda pid: read_text(f"/proc/{pid}/environ"), (display,))
     return None

@@ -37,7 +37,7 @@ temporary=.pam-accesscontrol.XXXXXX # in the folder of what it will replace; no 
 services='sshd login remote gdm gdm-password gdm-fingerprint gdm-smartcard gdm-autologin sddm sddm-autologin
     lightdm lightdm-autologin xdm kdm kdm-np lxdm slim wdm greetd ly plasmalogin plasmalogin-autologin'
 # What update-alternatives may make gdm-smartcard a link to, any day.
-alternatives='gdm-smartcard-pkcs11-exclusive gdm-smartcard-sssd-exclusive gdm-smartcard-sssd-or-password'
+smartcards='gdm-smartcard-pkcs11-exclusive gdm-smartcard-sssd-exclusive gdm-smartcard-sssd-or-password'
 
 folder='' module='' # where the plugin goes, once we know
 guarded=''          # those of the services that are
@@ -133,13 +133,18 @@ our_line() { # TYPE MODULE [ARGUMENT]
     printf '%-10s %-12s pam_python.so %s %s\n' "$1" "$control" "$2${3:+ $3}" "$mark"
 }
 
-stage_the_module() { # beside its place, so that what is proven is what will be used
+draft_of() { # FILE PLACE MODE: a copy of root's, beside the place that it will take
+    draft=$(mktemp "${2%/*}/$temporary")
+    cp "$1" "$draft"
+    chown 0:0 "$draft"
+    chmod "$3" "$draft"
+    sync "$draft"
+}
+
+stage_the_module() { # where it will be used, so that this is what the proof is about
     mkdir -p "$folder"
-    stage=$(mktemp "$folder/$temporary")
-    cp "$here/accesscontrol.py" "$stage"
-    chown 0:0 "$stage"
-    chmod 755 "$stage"
-    sync "$stage"
+    draft_of "$here/accesscontrol.py" "$module" 755
+    stage=$draft
 }
 
 # As real as a login gets, with nothing in /etc/pam.d: su, for which a folder of ours lies over it.
@@ -185,11 +190,7 @@ put_the_module_in() {
 put_the_rules_in() { # where there are none: a missing file closes everything
     [ ! -e "$rule_file" ] && [ ! -L "$rule_file" ] || return 0
     mkdir -p "${rule_file%/*}"
-    draft=$(mktemp "${rule_file%/*}/$temporary")
-    cp "$here/pam-accesscontrol.conf" "$draft"
-    chown 0:0 "$draft"
-    chmod 644 "$draft"
-    sync "$draft"
+    draft_of "$here/pam-accesscontrol.conf" "$rule_file" 644
     mv -f "$draft" "$rule_file"
 }
 
@@ -342,7 +343,7 @@ guard() { # SERVICE
 }
 
 guard_the_services() {
-    for service in $services $alternatives; do guard "$service"; done
+    for service in $services $smartcards; do guard "$service"; done
     guarded=${guarded# }
     [ -n "$guarded" ] || fail "no service of this computer could be guarded"
 }

@@ -25,6 +25,7 @@ from machine import Result, run, ssh_command, wait_for
 STATE = Path("/run/pam-accesscontrol")
 SEEN = Path("/run/tests-eye")
 XAUTHORITY = "/run/lightdm/root/:0"
+AUTOLOGIN = "autologin-user=alice\nautologin-user-timeout=0\n"  # for the configuration of lightdm
 HERE, NEIGHBOUR, BY_IPV6 = "10.1.2.3", "10.1.2.4", "2001:db8::7"
 NOT_ALLOWED = "Access denied: the person at the desktop did not allow it."
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from desktop import SEEN, Desktop, active_session, alice_is_there
+from desktop import AUTOLOGIN, SEEN, Desktop, active_session, alice_is_there
 from limits import known_to_logind, known_to_the_plugin
 from machine import run, wait_for
 
@@ -34,7 +34,6 @@ logind-check-graphical=false
 xserver-command=/usr/local/bin/xserver
 user-session=openbox
 """
-AUTOLOGIN = "autologin-user=alice\nautologin-user-timeout=0\n"
 
 # There is no console here that a session could be on, and logind must not be told that there is.
 NO_CONSOLE = "session required pam_env.so conffile=/etc/security/no-console.conf\n"

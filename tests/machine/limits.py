@@ -19,6 +19,13 @@ STATE = Path("/run/pam-accesscontrol")
 REGISTRY = STATE / "sessions"
 LOGIND = "systemd-logind.service"
 
+# A service that the plugin does not guard, whose sessions logind knows.
+UNGUARDED = """\
+auth required pam_unix.so
+account required pam_permit.so
+session required pam_systemd.so class=user
+"""
+
 
 # ---------------------------------------------------------------------------------------------------------- at the door
 

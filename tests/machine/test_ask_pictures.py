@@ -81,8 +81,10 @@ def shown(desktop: Desktop, about: dict[str, Any], style: dict[str, str]) -> Ite
         process.stdin.write(json.dumps({**about, "since": time.time()}) + "\n")
         process.stdin.flush()
         window = desktop.notice() if about["kind"] == "notice" else desktop.question()
-        yield window
-        window.click_at_once("Close" if about["kind"] == "notice" else "Deny")
+        try:
+            yield window
+        finally:
+            process.terminate()
 
 
 def take(desktop: Desktop, name: str, window: Window, margin: int = 12) -> None:

@@ -105,24 +105,24 @@ def in_the_background(*operations: str, **more: object) -> Future[Told]:
     return ThreadPoolExecutor(1).submit(host, "scratch", "bob", *operations, rhost="10.1.2.3", **more)
 
 
-SA_RESTORER = 0x04000000  # glibc's own business, set by its sigaction(2) whatever that is asked to do
-
-
-def seen_by_the_host(state: list[str]) -> set[str]:
-    """What a host's state is to the host itself."""
-    signals = {row: row.split() for row in state if row.startswith("signal ")}
-    flags = {row: f"{' '.join(words[:-1])} {int(words[-1], 16) & ~SA_RESTORER:x}" for row, words in signals.items()}
-    return {flags.get(row, row) for row in state}
+def changed(told: Told) -> set[str]:
+    """What is not in a host as it was before; the flags of signals that have no handler mean nothing."""
+    states = told.before, told.after
+    before, after = ({re.sub(r"^(signal \d+ \(nil\)) .*", r"\1", row) for row in state} for state in states)
+    return before ^ after
 
 
 @pytest.mark.parametrize(("button", "returned"), [("Allow", SUCCESS), ("Deny", SESSION_ERR)])
-def test_the_host_is_left_as_it_was_found(desktop: Desktop, button: str, returned: int) -> None:
+def test_the_host_is_left_as_it_was_found(desktop: Desktop, rules, button: str, returned: int) -> None:
     scratch = in_the_background("open", "close")
     desktop.answer(button)
     told = scratch.result()
     assert told.returned["open"] == returned
-    assert seen_by_the_host(told.before) ^ seen_by_the_host(told.after) == set()
     assert told.child == 42
+    rules("DEFAULT:OPEN\n")
+    by_python_itself = changed(in_the_background("open", "close").result())  # Debian 12's sets LC_CTYPE
+    assert changed(told) == by_python_itself
+    assert {row.split()[0] for row in by_python_itself} <= {"locale"}
 
 
 @pytest.mark.parametrize(("button", "returned"), [("Allow", SUCCESS), ("Deny", SESSION_ERR)])

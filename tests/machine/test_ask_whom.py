@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from desktop import NOT_ALLOWED, XAUTHORITY, Desktop, active_session, manages_windows
-from desktop_fixtures import AUTOLOGIN
-from limits import LOGIND, known_to_logind
-from limits_fixtures import UTMP
+from desktop import AUTOLOGIN, NOT_ALLOWED, XAUTHORITY, Desktop, active_session, manages_windows
+from limits import LOGIND
 from machine import run, wait_for
 
 pytest_plugins = ["desktop_fixtures"]
@@ -26,7 +25,7 @@ account required pam_permit.so
 session required pam_systemd.so
 """
 SECOND_DESKTOP = """
-Xvfb :1 -screen 0 1024x768x24 -nolisten tcp &
+Xvfb :1 -screen 0 1024x768x24 -nolisten tcp -noreset &
 until xprop -root >/dev/null 2>&1; do sleep 0.1; done
 exec openbox
 """
@@ -44,8 +43,8 @@ def carols_desktop(service) -> Iterator[Desktop]:
         wait_for(lambda: manages_windows(":1", ""), "carol's desktop is there")
         yield Desktop(":1", "")
     finally:
-        run("loginctl", "terminate-user", "carol")
-        wait_for(lambda: "carol" not in known_to_logind(), "carol's desktop has gone")
+        run("loginctl", "kill-user", "--signal=KILL", "carol")
+        wait_for(lambda: "carol" not in sessions_on_the_seat(), "carol's desktop has gone")
 
 
 def sessions_on_the_seat() -> dict[str, str]:
@@ -118,13 +117,13 @@ def test_nobody_while_no_desktop_runs(nobody_there: Desktop, rules, journal, mon
     assert told == [opened, opened, ("denied", "nobody to ask")]
 
 
-# -------------------------------------------------------------------------------------------------- where no logind runs
+# ------------------------------------------------------------------------------------------------- where no logind runs
 
 
 @pytest.fixture
 def desktop_without_logind(nobody_there: Desktop, lightdm: Callable[[str], None]) -> Iterator[Desktop]:
     """alice's desktop, of which only utmp knows."""
-    if not UTMP.exists():
+    if not Path("/run/utmp").exists():
         pytest.skip("there is no utmp from Debian 13 on")
     run("systemctl", "mask", "--runtime", "--now", LOGIND)
     try:

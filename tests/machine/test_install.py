@@ -411,35 +411,30 @@ def test_gdms_smartcard_is_guarded_whichever_alternative_is_chosen(nothing_insta
         assert (PAM / name).read_bytes() == behind(GUARDED["slim"])
 
 
-UNGUARDABLE = {
-    "a link to elsewhere": lambda path, elsewhere: path.symlink_to(elsewhere),
-    "a link to nothing": lambda path, elsewhere: path.symlink_to("nothing"),
-    "a link to itself": lambda path, elsewhere: path.symlink_to(path.name),
-    "a folder": lambda path, elsewhere: path.mkdir(),
-    "a pipe": lambda path, elsewhere: os.mkfifo(path),
-    "a line that never ends": lambda path, elsewhere: path.write_text("auth required pam_unix.so \\\n"),
-    "busy": lambda path, elsewhere: (path.touch(), run("mount", "--bind", str(elsewhere), str(path))),
-}
-
-
-@pytest.mark.parametrize("what", UNGUARDABLE)
-def test_a_service_that_cannot_be_guarded_is_named_and_the_others_are_guarded(
-    what: str, nothing_installed: None, tmp_path: Path
+def test_services_that_cannot_be_guarded_are_named_and_the_others_are_guarded(
+    nothing_installed: None, tmp_path: Path
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.write_bytes(before(GUARDED["slim"]))
-    path = PAM / "gdm"
-    UNGUARDABLE[what](path, elsewhere)
-    first = picture(path, elsewhere, moment=True)
+    (PAM / "gdm").symlink_to(elsewhere)
+    (PAM / "sddm").symlink_to("nothing")
+    (PAM / "xdm").symlink_to("xdm")
+    (PAM / "kdm").mkdir()
+    os.mkfifo(PAM / "wdm")
+    (PAM / "slim").write_text("auth required pam_unix.so \\\n")
+    (PAM / "ly").touch()
+    run("mount", "--bind", str(elsewhere), str(PAM / "ly"))
     try:
+        odd = [elsewhere, *(PAM / name for name in ("gdm", "sddm", "xdm", "kdm", "wdm", "slim", "ly"))]
+        first = picture(*odd, moment=True)
         said = install()
         assert said.returncode == 1
-        assert said.stderr.splitlines()[-1].startswith("install.sh: gdm is NOT guarded: ")
+        named = re.findall("^install.sh: (.*) is NOT guarded: .", said.stderr, re.MULTILINE)
+        assert set(named) == {"gdm", "sddm", "xdm", "kdm", "wdm", "slim", "ly"}
         assert "pam-accesscontrol guards: sshd login lightdm lightdm-autologin\n" in said.stdout
-        assert picture(path, elsewhere, moment=True) == first
+        assert picture(*odd, moment=True) == first
     finally:
-        run("umount", str(path), check=False)
-        run("rm", "-rf", str(path))
+        run("umount", str(PAM / "ly"))
 
 
 def test_a_service_that_only_has_a_vendors_file_gets_a_copy_with_our_lines(nothing_installed: None) -> None:
@@ -739,7 +734,6 @@ def assert_whole_and_open(old: dict[str, object], new: dict[str, object]) -> Non
     if any(what != old.get(path) for path, what in now.items()):
         assert MODULE.exists() and RULE_FILE.exists()
     assert ssh("bob", password="bob-pw").returncode == 0
-    assert ssh("bob").returncode == 0
 
 
 def test_killed_at_any_step_install_leaves_logins_working_and_uninstall_clears_up(

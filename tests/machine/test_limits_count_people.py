@@ -167,4 +167,3 @@ def test_a_limit_of_one_that_is_lowered_sends_nobody_away(rules) -> None:
         assert gets_in("bob")
         assert not gets_in("carol")
         assert gets_in("alice")
-

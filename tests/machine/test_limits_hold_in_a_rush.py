@@ -22,7 +22,7 @@ pytest_plugins = ["limits_fixtures"]
 pytestmark = pytest.mark.usefixtures("teller", "nobody")
 
 PEOPLE = [f"rush{number:02}" for number in range(30)]
-ROUNDS = {("logind", 1): 7, ("logind", 3): 7, ("logind", 10): 6, ("utmp", 1): 2, ("utmp", 3): 2, ("utmp", 10): 1}
+ROUNDS = {("logind", 1): 7, ("logind", 3): 7, ("logind", 10): 6, ("utmp", 1): 1, ("utmp", 3): 1, ("utmp", 10): 1}
 MORE = int(os.environ.get("RUSH_ROUNDS") or 0)
 
 
