@@ -1,0 +1,87 @@
+"""pam-accesscontrol status: what is guarded, who is in, and how full each limit is."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from limits import UNGUARDED, held_session, inside, inside_at_a_console, opener_of
+from machine import run
+
+pytest_plugins = ["limits_fixtures"]
+pytestmark = pytest.mark.usefixtures("nobody")
+
+
+@pytest.fixture(autouse=True)
+def limited(rules) -> None:
+    rules("ALL OPEN USER ALL\nALL NUMBER GROUP users:2,lp:5\nSSH NUMBER USER bob:3\n")
+
+
+def status() -> Any:
+    return json.loads(run("pam-accesscontrol", "status", "--json").stdout)
+
+
+def test_nobody_is_in() -> None:
+    told = status()
+    assert told["in"] == told["in_otherwise"] == []
+    assert {"sshd", "login", "lightdm"} <= set(told["guarded"])
+    assert not any(told["guarded"].values())  # no line of theirs can be left out
+
+
+def test_who_is_in_since_when_over_what_from_where_and_by_which_rule() -> None:
+    before = int(time.time())
+    with inside("bob", source="192.0.2.7"), inside_at_a_console("carol"):
+        told = {session["who"]: session for session in status()["in"]}
+        assert set(told) == {"bob@192.0.2.7", "carol@localhost"}
+        bob, carol = told["bob@192.0.2.7"], told["carol@localhost"]
+        assert (bob["service"], carol["service"]) == ("SSH", "TTY")
+        assert bob["rule"] == carol["rule"] == "pam-accesscontrol.conf:1"
+        assert bob["action"] == carol["action"] == "OPEN"
+        assert bob["pid"] == opener_of("bob")
+        assert before <= bob["since"] <= carol["since"] <= int(time.time())
+    assert status()["in"] == []
+
+
+def test_who_came_in_otherwise(service) -> None:
+    service("unguarded", UNGUARDED)
+    with held_session("unguarded", "carol"):
+        told = status()
+        assert told["in"] == []
+        assert told["in_otherwise"] == ["carol"]
+        assert "users: 1 of 2 are logged in" in json.dumps(told["limits"])
+
+
+def test_each_limit_with_its_places() -> None:
+    with inside("bob"), inside("alice"):
+        told = json.dumps(status()["limits"])
+    assert "users: 2 of 2 are logged in" in told
+    assert "lp: 1 of 5 are logged in" in told
+    assert "pam-accesscontrol.conf:2" in told
+    assert "pam-accesscontrol.conf:3" in told
+
+
+def test_a_table_for_people() -> None:
+    with inside("bob"):
+        lines = run("pam-accesscontrol", "status").stdout.splitlines()
+    assert any("sshd" in line and "login" in line for line in lines)
+    assert any("bob@10.1.2.3" in line and "SSH" in line and "pam-accesscontrol.conf:1" in line for line in lines)
+    assert any("users: 1 of 2 are logged in" in line for line in lines)
+
+
+def test_explain_shows_the_limits_and_who_fills_them() -> None:
+    with inside("bob"):
+        told = run("pam-accesscontrol", "explain", "SSH", "carol", "10.1.2.3").stdout
+    [line] = [line for line in told.splitlines() if line.startswith("limit")]
+    assert "pam-accesscontrol.conf:2" in line
+    assert "users: 1 of 2 are logged in" in line
+    assert "bob@10.1.2.3" in line
+
+
+def test_only_root_may_ask() -> None:
+    asked = run("runuser", "-u", "bob", "--", "/usr/sbin/pam-accesscontrol", "status", check=False)
+    assert asked.returncode == 2
+    assert asked.stdout == ""
+    assert "root" in asked.stderr
