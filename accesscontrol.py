@@ -45,6 +45,7 @@ SERVICES = {
     ),
 }
 OVER = {"SSH": "over SSH", "TTY": "on the console", "XDM": "at the desktop"}
+GREETERS = re.compile(r".+-greeter|gdm-launch-environment")  # programs that ask who somebody is, and are nobody
 CLASS_OF = {service: name for name, services in SERVICES.items() for service in services}
 
 
@@ -1749,6 +1750,8 @@ def at_the_door(phase: str, refusal: int, pamh: Any, flags: int, argv: list[str]
     """One PAM call that may refuse: returns `refusal`, or PAM_IGNORE, since no rule vouches for anybody."""
     global taken
     try:
+        if GREETERS.fullmatch(item(pamh, "service")):  # some include the file of login, and our lines with it
+            return int(pamh.PAM_IGNORE)
         login, rules, decision = examine(phase, pamh, argv)
         if phase == "session":
             asked = ask_owner(login, rules, decision, auth_info(pamh)) if decision.verdict == "ASK" else NOT_ASKED

@@ -92,7 +92,7 @@ def take(desktop: Desktop, name: str, window: Window, margin: int = 12) -> None:
     PICTURES.mkdir(exist_ok=True)
     x, y, width, height = window.look()["frame"]
     part = f"{width + 2 * margin}x{height + 2 * margin}+{max(x - margin, 0)}+{max(y - margin, 0)}"
-    how = ["-window", "root", "-crop", part, "+repage", "-strip", "-colors", "32"]
+    how = ["-window", "root", "-crop", part, "+repage", "-strip", "+dither", "-colors", "48"]
     run("import", *how, str(PICTURES / f"{name}.png"), env=desktop.environment)
 
 

@@ -150,7 +150,8 @@ def test_a_single_person_with_many_sessions_fills_one_place_only(rules, crowd, d
         assert [bool(outcome(client)) for client in clients] == [False] * 10 + [True] * 5
 
 
-def test_sessions_of_one_user_are_limited_as_exactly(rules, crowd, doorkeeper) -> None:
+@pytest.mark.parametrize("_round", range(MORE or 3))
+def test_sessions_of_one_user_are_limited_as_exactly(rules, crowd, doorkeeper, _round: int) -> None:
     rules("SSH OPEN GROUP rush\nSSH NUMBER USER rush07:4\n")
     clients = all_at_once(["rush07"] * 15, doorkeeper.command)
     doorkeeper.watch_until_served(clients)
