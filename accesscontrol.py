@@ -353,9 +353,9 @@ class Login:
 
     def __init__(self, service: str, user: str, rhost: str, groups: Groups | None = None) -> None:
         self.service = service
-        self.kind = CLASS_OF.get(service, service.upper())
+        self.kind = CLASS_OF.get(service) or column(service.upper())
         self.kinds = frozenset(("ALL", self.kind, service.upper()))
-        self.over = OVER.get(self.kind, "over " + printable(self.kind))
+        self.over = OVER.get(self.kind, "over " + self.kind)
         self.user = user
         self.rhost = rhost
         self.address = parse_address(rhost)
@@ -503,6 +503,7 @@ LOGIND_CGROUPS = [f"/sys/fs/cgroup{root}/system.slice/systemd-logind.service" fo
 UTMP = "/run/utmp"
 LOCAL_DISPLAY = re.compile(r":[0-9]+(\.[0-9]+)?")  # in utmp the line or, behind tty7, the host; ::1 is neither
 UTMP_RECORD, UTMP_USER_PROCESS = "hxxi32s4s32s256s52x", 7  # struct utmp, see utmp(5)
+LOCK_PATIENCE = 10  # seconds
 NOT_ASKED, LEFT = "-", "left"  # in the place of an answer's key
 
 
@@ -570,12 +571,10 @@ class Registry:
     """
 
     def __enter__(self) -> Registry:
-        import fcntl
-
         tidy_state()
         self.lock = os.open(f"{STATE}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            fcntl.flock(self.lock, fcntl.LOCK_EX)
+            wait_for_lock(self.lock)
             known = self.read()
         except BaseException:
             os.close(self.lock)
@@ -605,6 +604,23 @@ class Registry:
     def bury_the_dead(self) -> None:
         """Leaves out the sessions whose process has ended and left its pid to another."""
         self.sessions = [session for session in self.sessions if session.lives()]
+
+
+def wait_for_lock(descriptor: int) -> None:
+    """Takes a lock that is held for milliseconds, see flock(2). Raises TimeoutError after LOCK_PATIENCE seconds.
+
+    Not for ever: who runs a guarded su may stop it with a signal at the moment at which it holds the lock.
+    """
+    import fcntl
+
+    deadline = time.monotonic() + LOCK_PATIENCE
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise TimeoutError(11, "another login holds the lock, and does not go on") from None
+            time.sleep(0.003)
 
 
 def open_private(path: str, flags: int) -> int:
@@ -760,8 +776,7 @@ class Crowd:
         pids = [session.pid for session in self.ours if session.uid == uid]
         keys = [key for key, owner in self.others if owner == uid]
         if self.lib:
-            known = {sd_text(self.lib.sd_pid_get_session, pid) for pid in pids}
-            return len(pids) + sum(key not in known for key in keys)
+            return len(pids) + sum(sd_leader(self.lib, key) not in pids for key in keys)
         return len(pids) + sum(set(pids).isdisjoint(ancestors(key)) for key in keys)
 
     def names(self, limit: Limit, uid: int) -> list[str]:
@@ -850,13 +865,21 @@ def count_in(decision: Decision, rules: Rules, login: Login, asked: str = "") ->
                 note_entry(session, registry)
             return session
     except (OSError, CannotTell) as error:
-        rule = next((rule for rule in rules.rules if rule.action == "NUMBER"), None)
+        rule = next((rule for rule in rules.rules if rule.action == "NUMBER" and counts(rule, login)), None)
         if rule is None:
             syslog(LOG_WARNING, f"{login.kind} {login}: let in, but not written down: {error}")
             return None
         why = f"{rule.text}: it cannot be counted who is in: {error}"
         unknown = Decision("CLOSE", rule, rules.where(rule), why, [])
         raise Refused(unknown, "Access denied: it cannot be counted who is logged in.") from error
+
+
+def counts(rule: Rule, login: Login) -> bool:
+    """Whether a NUMBER rule counts this person, over whatever and from wherever they come; in doubt it does."""
+    try:
+        return any(entry_fits(Entry(entry.name, None, entry.whole, entry.most), rule, login) for entry in rule.entries)
+    except CannotTell:
+        return True
 
 
 def count_out(ended: Session) -> bool:

@@ -20,7 +20,7 @@ def pytest_configure() -> None:
         pytest.exit("tests/machine changes users, sshd and PAM, so it runs only on the machine of tests/run", 2)
 
 
-# --------------------------------------------------------------------------------------------------- made once a session
+# -------------------------------------------------------------------------------------------------- made once a session
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -72,7 +72,7 @@ def configure_sshd() -> None:
         run("systemctl", "restart", "ssh")
 
 
-# ------------------------------------------------------------------------------------------------- put back after a test
+# ------------------------------------------------------------------------------------------------ put back after a test
 
 
 def write_rules(text: str | bytes) -> None:
@@ -111,19 +111,20 @@ def service() -> Iterator[Callable[[str, str], None]]:
         path.unlink(missing_ok=True)
 
 
-# ------------------------------------------------------------------------------------------- read from where a test began
+# ----------------------------------------------------------------------------------------- read from where a test began
 
 
 @pytest.fixture
 def journal() -> Callable[..., list[str]]:
-    """journal(): what the plugin wrote to syslog in this test, a string for each message; journal("su"): what su did."""
+    """journal(): what the plugin wrote to syslog in this test, a string a message; journal("su"): what su did."""
     begin = json.loads(run("journalctl", "-q", "-n", "1", "-o", "json").stdout)["__CURSOR"]
 
     def read(identifier: str = "pam-accesscontrol") -> list[str]:
         run("journalctl", "--sync")
         # Not with -t: Debian 12's journalctl then leaves out the first message after the cursor.
         lines = run("journalctl", "-q", f"--after-cursor={begin}", "-o", "json", "--all").stdout.split("\n")
-        return [message_of(entry) for entry in map(json.loads, filter(None, lines)) if entry.get("SYSLOG_IDENTIFIER") == identifier]
+        entries = [json.loads(line) for line in lines if line]
+        return [message_of(entry) for entry in entries if entry.get("SYSLOG_IDENTIFIER") == identifier]
 
     return read
 
