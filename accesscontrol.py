@@ -846,7 +846,7 @@ def refuse_unless_room(limits: list[Limit], rules: Rules, login: Login, registry
 def count_in(decision: Decision, rules: Rules, login: Login, asked: str = "") -> Session | None:
     """Checks that every limit has room and, for a session (`asked` set), takes the place in the same step.
 
-    Returns the session that was written down. Raises Refused for a limit that is full, and where there are limits but
+    Returns the session, None in other phases. Raises Refused for a limit that is full, and where there are limits but
     no telling who is in. Directories are asked before the lock is taken, so that a slow one holds up nobody else.
     """
     try:
@@ -868,7 +868,7 @@ def count_in(decision: Decision, rules: Rules, login: Login, asked: str = "") ->
         rule = next((rule for rule in rules.rules if rule.action == "NUMBER" and counts(rule, login)), None)
         if rule is None:
             syslog(LOG_WARNING, f"{login.kind} {login}: let in, but not written down: {error}")
-            return None
+            return new_session(login, decision, asked) if asked else None
         why = f"{rule.text}: it cannot be counted who is in: {error}"
         unknown = Decision("CLOSE", rule, rules.where(rule), why, [])
         raise Refused(unknown, "Access denied: it cannot be counted who is logged in.") from error
@@ -1714,6 +1714,11 @@ def item(pamh: Any, name: str) -> str:
         return error.object.decode("utf-8", "surrogateescape")
 
 
+def who_knocks(pamh: Any) -> Login:
+    """The login that PAM tells of."""
+    return Login(item(pamh, "service"), item(pamh, "user"), item(pamh, "rhost"))
+
+
 def auth_info(pamh: Any) -> str:
     """How the person proved who they are, as sshd tells a session; see ExposeAuthInfo in sshd_config(5)."""
     try:
@@ -1728,19 +1733,28 @@ def rule_file(arguments: list[str]) -> str:
     for argument in arguments:
         name, _, value = argument.partition("=")
         if name != "conf":
-            raise ValueError(f"the PAM line has an argument that is not conf=PATH: {printable(argument)}")
+            raise ValueError(f"has an argument that is not conf=PATH: {printable(argument)}")
         path = value
     return path
 
 
-def examine(phase: str, pamh: Any, argv: list[str]) -> tuple[Login, Rules, Decision]:
-    """Reads the rules and decides, for any phase. Raises Refused for a verdict of CLOSE."""
-    login = Login(item(pamh, "service"), item(pamh, "user"), item(pamh, "rhost"))
-    path = rule_file(argv[1:])
+def rules_for(argv: list[str]) -> Rules:
+    """The rules that the PAM line names; the faults in a file that was not read before go to the log."""
+    try:
+        path = rule_file(argv[1:])
+    except ValueError as error:
+        return distrusted("the PAM line", str(error))
     known = read_before.get(path)
     rules = read_rules(path)
     if read_before.get(path) is not known:
         log_faults(rules)
+    return rules
+
+
+def examine(phase: str, pamh: Any, argv: list[str]) -> tuple[Login, Rules, Decision]:
+    """Reads the rules and decides, for any phase. Raises Refused for a verdict of CLOSE."""
+    login = who_knocks(pamh)
+    rules = rules_for(argv)
 
     def note(line: str) -> None:
         syslog(LOG_DEBUG, f"{login.kind} {phase} {login}: {line}")
@@ -1753,8 +1767,7 @@ def examine(phase: str, pamh: Any, argv: list[str]) -> tuple[Login, Rules, Decis
 
 def refuse(phase: str, pamh: Any, refused: Refused) -> None:
     """Writes a refusal down, with the rule behind it."""
-    decision = refused.decision
-    login = Login(item(pamh, "service"), item(pamh, "user"), item(pamh, "rhost"))
+    decision, login = refused.decision, who_knocks(pamh)
     syslog(LOG_NOTICE, f"{login.kind} {phase} {login}: {decision.verdict}, refused: {decision.outcome}")
     monthly(login, decision.action, "denied", f"{decision.where} {decision.answer}".rstrip())
 
@@ -1834,13 +1847,12 @@ def pam_sm_close_session(pamh: Any, flags: int, argv: list[str]) -> int:
     try:
         if taken is not None:
             ended, taken = taken, None
-            count_out(ended)
-            login = Login(item(pamh, "service"), item(pamh, "user"), item(pamh, "rhost"))
+            login = who_knocks(pamh)
             lasted = f"after {duration(time.time() - ended.since)}"
             syslog(LOG_INFO, f"{login.kind} session {login}: closed {lasted}")
             monthly(login, ended.action, "closed", lasted)
             if count_out(ended):
-                tell_owner(ended, login, read_rules(rule_file(argv[1:])).remember)
+                tell_owner(ended, login, rules_for(argv).remember)
     except OSError as error:
         syslog(LOG_WARNING, f"session: a place is given back only when its process ends: {error}")
     except BaseException as error:
@@ -1929,7 +1941,10 @@ def rule_file_of(service: str) -> str:
     """The rule file that a service is judged by: conf=PATH on its account line, or the usual one."""
     for line in pam_lines(service, "account"):
         if line.ours:
-            return rule_file(line.arguments.split()[1:])
+            try:
+                return rule_file(line.arguments.split()[1:])
+            except ValueError as error:
+                raise UsageError(f"{line.at}: {error}") from None
     return RULE_FILE
 
 
