@@ -137,15 +137,14 @@ def leaving_while_logind_is_stopped(user: str) -> Iterator[None]:
 
 
 def test_one_who_dies_while_he_waits_for_the_lock_takes_no_place() -> None:
-    lock = os.open(STATE / "lock", os.O_RDWR)
-    fcntl.flock(lock, fcntl.LOCK_EX)
     line, environment = ssh_command("bob")
-    with subprocess.Popen(line, env=environment, stderr=subprocess.DEVNULL) as client:
-        waiting = wait_for(lambda: waiters(lock), "the login waits for the lock")
+    with (STATE / "lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        client = subprocess.Popen(line, env=environment, stderr=subprocess.DEVNULL)
+        waiting = wait_for(lambda: waiters(os.getpid()), "the login waits for the lock")
         for pid in waiting:
             kill_and_wait(pid)
-        os.close(lock)
-        assert client.wait(20) != 0
+    assert client.wait(20) != 0
     assert known_to_the_plugin() == []
     assert is_let_in("carol")
 
@@ -155,20 +154,25 @@ def test_one_who_dies_with_the_lock_keeps_nobody_waiting() -> None:
     wait_for(lambda: locked_by(holder.pid), "the lock is held")
     line, environment = ssh_command("bob")
     with subprocess.Popen(line, env=environment) as client:
-        lock = os.open(STATE / "lock", os.O_RDWR)
-        wait_for(lambda: waiters(lock), "the login waits for the lock")
-        os.close(lock)
-        for pid in [*children_of(holder.pid), holder.pid]:
+        holders = [*children_of(holder.pid), holder.pid]
+        wait_for(lambda: waiters(*holders), "the login waits for the lock")
+        for pid in holders:
             kill_and_wait(pid)
         holder.wait()
         assert client.wait(20) == 0
 
 
-def waiters(lock: int) -> list[int]:
-    """The processes that wait for a lock, as /proc/locks tells."""
-    inode = f":{os.fstat(lock).st_ino} "
-    rows = [row.split() for row in Path("/proc/locks").read_text().splitlines() if "-> FLOCK" in row and inode in row]
-    return [int(row[5]) for row in rows]
+def waiters(*holders: int) -> list[int]:
+    """The processes that have the lock's file open, but for those that hold the lock."""
+    found = {int(link.parts[2]) for link in Path("/proc").glob("[0-9]*/fd/*") if opens_the_lock(link)}
+    return sorted(found.difference(holders))
+
+
+def opens_the_lock(link: Path) -> bool:
+    try:
+        return link.samefile(STATE / "lock")
+    except OSError:
+        return False
 
 
 def locked_by(pid: int) -> bool:
