@@ -147,7 +147,7 @@ def test_root_is_told_why_su_refuses(rules, journal) -> None:
         ("sddm", "XDM OPEN USER bob", True),
         ("gdm-password", "XDM OPEN USER bob", True),
         ("gdm-password", "GDM-PASSWORD OPEN USER bob", True),
-        ("sddm-greeter", "XDM OPEN USER bob", False),
+        ("sddm-of-mine", "XDM OPEN USER bob", False),
     ],
 )
 def test_a_rule_holds_for_the_services_that_it_names(service_name: str, rule: str, fits: bool, rules, service) -> None:
