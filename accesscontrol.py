@@ -200,9 +200,10 @@ def parse_rule(line: int, text: str) -> Rule:
 
 def why_no_rule(text: str) -> str:
     """What keeps a line from being a rule, as one sentence."""
+    text = re.split("[ \t]#", text)[0]
     if text.count('"') % 2:
         return "a double quote is not closed"
-    fields = WORD.findall(text.partition(" #")[0])
+    fields = WORD.findall(text)
     if len(fields) != 4:
         return f"a rule has four fields, SERVICE ACTION TARGET LIST, and this has {len(fields)}"
     if fields[1].upper() not in ("OPEN", "CLOSE", "ASK", "NUMBER"):
@@ -353,8 +354,9 @@ class Login:
 
     def __init__(self, service: str, user: str, rhost: str, groups: Groups | None = None) -> None:
         self.service = service
-        self.kind = CLASS_OF.get(service) or column(service.upper())
-        self.kinds = frozenset(("ALL", self.kind, service.upper()))
+        own_name = service.upper() if service.isascii() else service  # a long s would become an S
+        self.kind = CLASS_OF.get(service) or column(own_name)
+        self.kinds = frozenset(("ALL", self.kind, own_name))
         self.over = OVER.get(self.kind, "over " + self.kind)
         self.user = user
         self.rhost = rhost
