@@ -89,9 +89,14 @@ def inside_at_a_console(user: str) -> Iterator[pexpect.spawn]:
 def held_session(service: str, user: str) -> Iterator[pexpect.spawn]:
     """Within the block, somebody has a session in a PAM service, whose auth asks for a password and waits."""
     operations = ["open_session", "authenticate", "close_session", "authenticate"]
-    process = pexpect.spawn("pamtester", [service, user, *operations], timeout=20)
+
+    def asked() -> pexpect.spawn | None:
+        process = pexpect.spawn("pamtester", [service, user, *operations], timeout=20)
+        return process if process.expect(["Password: ", pexpect.EOF]) == 0 else None
+
+    # Debian 12's logind makes no session for somebody whose service manager it is just about to stop.
+    process = wait_for(asked, f"{user} has a session in {service}")
     try:
-        process.expect("Password: ")
         yield process
     finally:
         process.close(force=True)
