@@ -1066,10 +1066,15 @@ def key_comment(user: str, blob: str) -> str:
     """The comment behind a key in its user's authorized_keys, empty where there is none. See sshd(8)."""
     try:
         path = os.path.join(pwd.getpwnam(user).pw_dir, ".ssh", "authorized_keys")
-        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY), "rb") as file:
-            text = file.read(256 * 1024) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except (KeyError, OSError, ValueError):
         return ""
+    try:  # it may be a folder, or a FIFO: what lies there is the user's own doing
+        text = os.read(descriptor, 256 * 1024) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
     line = text.partition(blob.encode())[2].partition(b"\n")[0]
     return printable(line.decode("utf-8", "surrogateescape").strip())
 
