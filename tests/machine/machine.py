@@ -66,7 +66,7 @@ def run(*command: str, check: bool = True, input: str = "", timeout: float = 60,
     )
 
 
-def wait_for(predicate: Callable[[], Found], what: str, timeout: float = 20) -> Found:
+def wait_for(predicate: Callable[[], Found], what: str, timeout: float = 60) -> Found:
     """Wait until the predicate is true and return what it returned; fail with `what` when it never is."""
     deadline = time.monotonic() + timeout
     while not (found := predicate()):

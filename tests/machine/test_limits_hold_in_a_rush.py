@@ -43,17 +43,28 @@ class Doorkeeper:
         return f"exec 3<>/dev/tcp/127.0.0.1/{self.port} && echo $USER >&3 && read -r <&3"
 
     def look(self) -> None:
-        """See who has come and who has gone; those who have let go first, so that nobody is counted who may be out."""
-        for line in select.select(self.lines, [], [], 0)[0]:
-            said = line.recv(64)
-            if said:
-                self.came.append(said.decode().strip())
-            else:
-                self.lines.remove(line)
-                line.close()
+        """See who has come, and then who has gone: those who are left were all in at the moment between the two.
+
+        The other way round, somebody might go and make room for the next while we look, and both would be counted.
+        """
         while select.select([self.listener], [], [], 0)[0]:
-            self.lines.append(self.listener.accept()[0])
+            line = self.listener.accept()[0]
+            line.setblocking(False)
+            self.lines.append(line)
+        self.lines = [line for line in self.lines if self.holds(line)]
         self.most = max(self.most, len(self.lines))
+
+    def holds(self, line: socket.socket) -> bool:
+        """Whether somebody still holds the line; his name is heard on the way."""
+        while True:
+            try:
+                said = line.recv(64)
+            except BlockingIOError:
+                return True
+            if not said:
+                line.close()
+                return False
+            self.came.append(said.decode().strip())
 
     def watch(self, until: Callable[[], bool], what: str) -> None:
         """Count all the time, until something has come true."""
