@@ -6,29 +6,31 @@ Loaded by pam_python.so into sshd, login and the display managers, and, by its o
 From top to bottom: the rules, the decision, who is logged in, the question, the windows, the log, the PAM functions,
 the command.
 
-Everything at the top is imported at every login, so what costs more than a tenth of a millisecond is imported where
-it is used.
+pam_python compiles this file anew at every login, which takes about 1 ms for a hundred lines (tests/bench). So what
+most logins do without is folded: it stands where it belongs, but as a text, and is compiled when one of its names is
+first used, as folded.name. For the same reason what costs more than a tenth of a millisecond is imported where it is
+used.
 """
 
 from __future__ import annotations
 
 import _socket  # the socket module proper costs 2.6 ms more
-import grp
+import gc
 import os
 import pwd
-import re
+import re  # noqa: F401 - in what is folded
 import stat
 import sys
 import time
 
 TYPE_CHECKING = False  # typing costs 3 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
-
-    from PyQt5.QtCore import QEvent
-    from PyQt5.QtGui import QKeyEvent
-    from PyQt5.QtWidgets import QApplication, QLabel, QMessageBox
+    from typing import Any as Groups  # which is folded
+    from typing import Any as Limit
+    from typing import Any as Rule
+    from typing import Any as Rules
 
 RULE_FILE = "/etc/pam-accesscontrol/pam-accesscontrol.conf"
 RULE_FILE_MOST = 16 * 1024 * 1024  # bytes; more is no rule file, and reading it would be felt
@@ -36,51 +38,239 @@ LOG_FOLDER = "/var/log"
 
 # The PAM services behind the three names that rules use.
 SERVICES = {
-    "SSH": ("sshd",),
-    "TTY": ("login", "remote"),
-    "XDM": (
-        *("sddm", "lightdm", "gdm-password", "gdm", "xdm", "kdm", "lxdm", "slim", "wdm", "greetd", "ly", "plasmalogin"),
-        *("sddm-autologin", "lightdm-autologin", "gdm-autologin", "kdm-np", "plasmalogin-autologin"),
-        *("gdm-fingerprint", "gdm-smartcard"),
-    ),
+    "SSH": "sshd".split(),
+    "TTY": "login remote".split(),
+    "XDM": """sddm sddm-autologin lightdm lightdm-autologin gdm gdm-password gdm-autologin gdm-fingerprint gdm-smartcard
+        xdm kdm kdm-np lxdm slim wdm greetd ly plasmalogin plasmalogin-autologin""".split(),
 }
-OVER = {"SSH": "over SSH", "TTY": "on the console", "XDM": "at the desktop"}
-GREETERS = re.compile(r".+-greeter|gdm-launch-environment")  # programs that ask who somebody is, and are nobody
-CLASS_OF = {service: name for name, services in SERVICES.items() for service in services}
+
+
+class Folded:
+    """The texts that are folded away, and their names, which are this module's own as soon as they are used."""
+
+    texts: list[tuple[int, str]] = []
+
+    def __call__(self, text: str) -> None:
+        self.texts.append((sys._getframe(1).f_lineno, text))  # the line is for tracebacks
+
+    def __getattr__(self, name: str) -> Any:
+        names = globals()
+        for line, text in self.texts:
+            if name not in names and any("\n" + kind + name in text for kind in ("def ", "class ", "")):
+                exec(compile("\n" * (line - 1) + text, __file__, "exec"), names)  # nosec B102: it is this very file
+        if name not in names:
+            raise AttributeError(name)
+        return names[name]
+
+
+folded = Folded()
+
+
+def __getattr__(name: str) -> Any:
+    """Any name of this module for those that import it, folded or not, see PEP 562; pam_python looks for more."""
+    if name.startswith("pam_"):
+        raise AttributeError(name)
+    return getattr(folded, name)
 
 
 # ---- The rules: a flat file of four-field lines, read whole at every call --------------------------------------------
 
-BLANK = re.compile(r"[ \t]*(?:#.*)?")
-OPTION = re.compile(r"[ \t]*([A-Z]+):([^ \t]*)[ \t]*(?:(?<=[ \t])#.*)?", re.ASCII | re.IGNORECASE)
-RULE = re.compile(
-    r"""[ \t]*([A-Z0-9._@+-]+)
-        [ \t]+(OPEN|CLOSE|ASK|NUMBER)
-        [ \t]+(USER|GROUP)
-        [ \t]+(?!\#)((?:"[^"]*"|[^ \t"])+)
-        [ \t]*(?:(?<=[ \t])\#.*)?""",
-    re.ASCII | re.IGNORECASE | re.VERBOSE,
-)
-WORD = re.compile(r'(?:"[^"]*"|[^ \t"])+')
-ITEM = re.compile(r'((?:"[^"]*"|[^",]+)*),')
-NAME = re.compile(r'[^ \t",:\x00-\x1f\x7f]+')
-QUOTED_NAME = re.compile(r"[^\x00-\x1f\x7f]+")
-SCOPE = re.compile(r'[^ \t",/\x00-\x1f\x7f]+')
-COUNT = re.compile(r"[0-9]{1,9}")
-ALMOST_AN_ADDRESS = re.compile(r"[0-9.]*|.*[:/%].*")
-OPTION_VALUES = {
-    "DEFAULT": "OPEN|CLOSE",
-    "DEBUG": "TRUE|FALSE",
-    "TIMEOUT": "0*[1-9][0-9]{0,5}",
-    "REMEMBER": "0*[0-9]{1,6}",
-    "UNATTENDED": "OPEN|CLOSE",
-}
+
+MANY = 2000  # lines
+NOT_PLAIN = frozenset('"@:# ')  # in a list of names
 
 
 class Fault(ValueError):
-    """What is wrong with a line of the rule file, as one clear sentence."""
+    """What is wrong with a rule file or with a line in it, as one clear sentence."""
 
 
+def read_bytes(path: str) -> bytes:
+    """A rule file's contents. Raises OSError, or Fault where the file is none that root alone can have written."""
+    if not path.startswith("/"):
+        raise Fault("is not an absolute path")
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode) or about.st_uid or about.st_mode & 0o022 or about.st_size > RULE_FILE_MOST:
+            raise Fault(folded.why_not_believed(about))
+        data = os.read(descriptor, about.st_size + 1)
+    finally:
+        os.close(descriptor)
+    if len(data) != about.st_size:
+        raise Fault("changed while it was read")
+    return data
+
+
+def rows_of(text: str, fitting: dict[str, frozenset[str] | None]) -> Iterator[tuple[int, str]]:
+    """The lines of a rule file with their numbers; behind the first MANY, those that are not like one of them."""
+    rows = unix(text).split("\n", MANY)
+    yield from enumerate(rows[:MANY], 1)
+    if len(rows) > MANY:
+        yield from folded.odd_rows(rows[MANY], fitting)
+
+
+def unix(text: str) -> str:
+    """A rule file as an editor on Linux writes it: no byte order mark, no CR before a LF, a LF at the end."""
+    return (text.removeprefix("\ufeff") + "\n").replace("\r\n", "\n")
+
+
+def names_that_fit(start: str, login: Login) -> frozenset[str] | None:
+    """The names behind SERVICE ACTION TARGET by which an OPEN or a CLOSE fits a login; None where it takes more."""
+    fields = start.upper().split()
+    if len(fields) != 3 or not fields[0].replace("-", "").isalnum() or not start.expandtabs(1).isprintable():
+        return None
+    kind = " ".join(fields[1:])
+    if kind not in ("OPEN USER", "CLOSE USER", "OPEN GROUP", "CLOSE GROUP") or not start.isascii():
+        return None
+    if fields[0] not in login.kinds:
+        return frozenset()
+    if kind == "OPEN GROUP":
+        return frozenset(("ALL", *login.groups.names()))
+    return None if kind == "CLOSE GROUP" else frozenset(("ALL", login.user))
+
+
+def sieve(text: str, login: Login) -> tuple[list[tuple[int, str]], bool]:
+    """The lines that may have a say in a login, with their numbers, and whether they are all plain.
+
+    Plain are DEFAULT, and an OPEN or a CLOSE of four plain words that fits. Left out are comments, and plain rules that
+    do not fit. They are told by what stands before their last blank and by the names behind it, and never become rules.
+    """
+    kept, plain = [], True
+    fitting: dict[str, frozenset[str] | None] = {}
+    for line, row in rows_of(text, fitting):
+        start, _, names = row.rpartition(" ")
+        if start not in fitting:
+            fitting[start] = names_that_fit(start, login)
+        mine = fitting[start]
+        if mine is not None:
+            if names.isalnum():
+                if names not in mine:
+                    continue
+            elif names.isprintable() and NOT_PLAIN.isdisjoint(names) and "" not in names.split(","):
+                if mine.isdisjoint(names.split(",")):
+                    continue
+            elif "@" in names and folded.only_others(names, mine):
+                continue
+            else:
+                plain = False
+        elif row.lstrip(" \t")[:1] in ("", "#"):
+            continue
+        elif row not in ("DEFAULT:OPEN", "DEFAULT:CLOSE"):
+            plain = False
+        kept.append((line, row))
+    return kept, plain
+
+
+sifted: dict[tuple[str, ...], tuple[bytes, list[tuple[int, str]], bool]] = {}
+
+
+def sift(path: str, login: Login) -> tuple[list[tuple[int, str]], bool]:
+    """The lines of a rule file that may have a say in a login, as sieve() has them. Raises OSError and Fault.
+
+    The file is read anew at every call; a text that this process has sifted already is not sifted again.
+    """
+    data = read_bytes(path)
+    key = path, login.service, login.user
+    if key not in sifted or sifted[key][0] != data:
+        sifted[key] = data, *sieve(data.decode("utf-8", "surrogateescape"), login)
+    return sifted[key][1:]
+
+
+folded(r'''
+# What a long file takes.
+
+def odd_rows(text: str, fitting: dict[str, frozenset[str] | None]) -> Iterator[tuple[int, str]]:
+    """Of the lines behind the first MANY, those that do not begin as one of them does, or have a name that fits.
+
+    One regular expression finds them in half of the time that it takes to look at each line.
+    """
+    about_others = []
+    for start in [start for start, mine in fitting.items() if mine is not None][:20]:
+        mine = "|".join(map(re.escape, fitting[start] or ()))
+        about_others.append(rf"{re.escape(start)} (?!(?:{mine})\n)[^\W_]+\n")
+    text = "\n" + text
+    line, at = MANY + 1, 0
+    for match in re.finditer(rf"\n(?!{'|'.join(about_others)})" if about_others else r"\n", text):
+        line += text.count("\n", at, match.start())
+        at = match.start()
+        yield line, text[at + 1 : text.find("\n", at + 1)]
+''')
+
+
+folded(r'''
+# Addresses.
+
+SCOPE = r'[^ \t",/\x00-\x1f\x7f]+'
+LOCAL = (0, 0, 0)  # the network of a login with no remote host
+MAPPED = b"\0" * 10 + b"\xff\xff"  # ::ffff:a.b.c.d is a.b.c.d
+
+
+def parse_address(text: str) -> tuple[int, int] | None:
+    """An IPv4 or IPv6 address as (32 or 128, its number), without its scope; None if it is none. See inet_pton(3)."""
+    family = _socket.AF_INET
+    if ":" in text:
+        family = _socket.AF_INET6
+        text, scoped, scope = text.partition("%")
+        if scoped and not re.fullmatch(SCOPE, scope):
+            return None
+    try:
+        packed = _socket.inet_pton(family, text)
+    except (OSError, ValueError):
+        return None
+    if packed.startswith(MAPPED):
+        packed = packed[12:]
+    return 8 * len(packed), int.from_bytes(packed, "big")
+
+
+def parse_network(text: str) -> tuple[int, int, int] | None:
+    """LOCAL, an address, or ADDRESS/BITS, as (32 or 128, the network's number, bits to ignore); None if it is none."""
+    if text == "LOCAL":
+        return LOCAL
+    start, slash, prefix = text.partition("/")
+    address = parse_address(start)
+    if address is None:
+        return None
+    bits, number = address
+    if not slash:
+        return bits, number, 0
+    if not (prefix.isascii() and prefix.isdecimal() and len(prefix) <= 3):
+        return None
+    ignored = (128 if ":" in start else 32) - int(prefix)
+    if ":" in start and bits == 32 and ignored > 32:  # ::ffff:0:0/90 reaches beyond IPv4
+        bits, number = 128, number | 0xFFFF << 32
+    return (bits, number >> ignored, ignored) if 0 <= ignored <= bits else None
+
+
+def only_others(names: str, mine: frozenset[str]) -> bool:
+    """Whether a LIST has nothing but names with and without addresses, all of them right, and none by which it fits."""
+    for item in names.split(","):
+        name, at, place = item.rpartition("@")
+        name = name if at else item
+        if not name.isalnum() or name in mine or item in mine or (at and parse_network(place) is None):
+            return False
+    return True
+''')
+
+
+folded(r'''
+# All that a rule file may have.
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# As strings, so that none is compiled that no line of a file needs; the re module keeps those that are.
+OPTION = r"(?ai)[ \t]*([A-Z]+):([^ \t]*)[ \t]*(?:(?<=[ \t])#.*)?"
+RULE = r"""(?aix)
+    [ \t]*([A-Z0-9._@+-]+)
+    [ \t]+(OPEN|CLOSE|ASK|NUMBER)
+    [ \t]+(USER|GROUP)
+    [ \t]+(?!\#)((?:"[^"]*"|[^ \t"])+)
+    [ \t]*(?:(?<=[ \t])\#.*)?"""
+ITEM = r'((?:"[^"]*"|[^",]+)*),'
+NAME = r'[^ \t",:\x00-\x1f\x7f]+'
+QUOTED_NAME = r"[^\x00-\x1f\x7f]+"
+ALMOST_AN_ADDRESS = r"[0-9.]*|.*[:/%].*"
+ACTIONS, TARGETS = ("OPEN", "CLOSE", "ASK", "NUMBER"), ("USER", "GROUP")
 class Entry:
     """One name of a rule's LIST: everyone (name None) or one, from anywhere or one network, with a limit or none."""
 
@@ -120,52 +310,12 @@ class Rules:
         return f"{self.name}:{rule.line}" if rule.line else self.name
 
 
-LOCAL = (0, 0, 0)  # the network of a login with no remote host
-MAPPED = b"\0" * 10 + b"\xff\xff"  # ::ffff:a.b.c.d is a.b.c.d
-
-
-def parse_address(text: str) -> tuple[int, int] | None:
-    """An IPv4 or IPv6 address as (32 or 128, its number), without its scope; None if it is none. See inet_pton(3)."""
-    family = _socket.AF_INET
-    if ":" in text:
-        family = _socket.AF_INET6
-        text, scoped, scope = text.partition("%")
-        if scoped and not SCOPE.fullmatch(scope):
-            return None
-    try:
-        packed = _socket.inet_pton(family, text)
-    except (OSError, ValueError):
-        return None
-    if packed.startswith(MAPPED):
-        packed = packed[12:]
-    return 8 * len(packed), int.from_bytes(packed, "big")
-
-
-def parse_network(text: str) -> tuple[int, int, int] | None:
-    """LOCAL, an address, or ADDRESS/BITS, as (32 or 128, the network's number, bits to ignore); None if it is none."""
-    if text == "LOCAL":
-        return LOCAL
-    start, slash, prefix = text.partition("/")
-    address = parse_address(start)
-    if address is None:
-        return None
-    bits, number = address
-    if not slash:
-        return bits, number, 0
-    if not re.fullmatch("[0-9]{1,3}", prefix):
-        return None
-    ignored = (128 if ":" in start else 32) - int(prefix)
-    if ":" in start and bits == 32 and ignored > 32:  # ::ffff:0:0/90 reaches beyond IPv4
-        bits, number = 128, number | 0xFFFF << 32
-    return (bits, number >> ignored, ignored) if 0 <= ignored <= bits else None
-
-
 def parse_entry(item: str, limited: bool) -> Entry:
     """One item of a LIST: NAME or NAME@ADDRESS, and in a NUMBER rule :COUNT behind it. Raises Fault."""
     most = -1
     if limited:
         item, _, count = item.rpartition(":")
-        if not COUNT.fullmatch(count):
+        if not (count.isascii() and count.isdecimal() and len(count) <= 9):
             raise Fault(f"'{printable(item or count)}' has no limit: a number stands behind it, as in lp:2")
         most = int(count)
     quoted = item.startswith('"')
@@ -176,53 +326,85 @@ def parse_entry(item: str, limited: bool) -> Entry:
             raise Fault(f"'{printable(item)}' goes on behind its closing quote")
     elif not at:
         name, place = item, ""
-    network = parse_network(place) if at else None
+    network = folded.parse_network(place) if at else None
     if at and network is None:
-        if quoted or ALMOST_AN_ADDRESS.fullmatch(place):
+        if quoted or re.fullmatch(ALMOST_AN_ADDRESS, place):
             raise Fault(f"'{printable(place)}' is no address: IPv4, IPv6, a network such as 10.0.0.0/8, or LOCAL")
         name = item  # bob@example.org is a login name that has an @
-    if not (QUOTED_NAME if quoted else NAME).fullmatch(name):
+    if not name.isalnum() and not re.fullmatch(QUOTED_NAME if quoted else NAME, name):
         raise Fault(f"'{printable(item)}' is not a name")
     return Entry(None if name == "ALL" and not quoted else name, network, name + "@" + place if network else name, most)
 
 
 def parse_rule(line: int, text: str) -> Rule:
     """A four-field rule. Raises Fault."""
-    fields = RULE.fullmatch(text)
-    if fields is None:
-        raise Fault(why_no_rule(text))
-    service, action, target = (field.upper() for field in fields.group(1, 2, 3))
-    names = fields.group(4)
-    items = ITEM.findall(names + ",") if '"' in names else names.split(",")
+    fields = plain_fields(text)
+    if not fields:
+        match = re.fullmatch(RULE, text)
+        if match is None:
+            raise Fault(folded.why_no_rule(text))
+        fields = list(match.groups())
+    service, action, target = (field.upper() for field in fields[:3])
+    names = fields[3]
+    items = re.findall(ITEM, names + ",") if '"' in names else names.split(",")
     entries = [parse_entry(item, action == "NUMBER") for item in items]
-    return Rule(line, service, action, target, entries, " ".join(fields.groups()))
+    return Rule(line, service, action, target, entries, " ".join(fields))
 
 
-def why_no_rule(text: str) -> str:
-    """What keeps a line from being a rule, as one sentence."""
-    text = re.split("[ \t]#", text)[0]
-    if text.count('"') % 2:
-        return "a double quote is not closed"
-    fields = WORD.findall(text)
-    if len(fields) != 4:
-        return f"a rule has four fields, SERVICE ACTION TARGET LIST, and this has {len(fields)}"
-    if fields[1].upper() not in ("OPEN", "CLOSE", "ASK", "NUMBER"):
-        return f"ACTION is OPEN, CLOSE, ASK or NUMBER, not '{printable(fields[1])}'"
-    if fields[2].upper() not in ("USER", "GROUP"):
-        return f"TARGET is USER or GROUP, not '{printable(fields[2])}'"
-    return f"'{printable(fields[0])}' cannot be the name of a service"
+def plain_fields(text: str) -> list[str]:
+    """The four fields of a rule where they can be told at first sight, as RULE would have them, or else none."""
+    fields = text.split()
+    if len(fields) != 4 or not text.isascii() or not text.isprintable() or '"' in text or "#" in text:
+        return []
+    known = fields[1].upper() in ACTIONS and fields[2].upper() in TARGETS and fields[0].isalnum()
+    return fields if known else []
+
+
+def parse_rows(rows: Iterable[tuple[int, str]], path: str) -> Rules:
+    """The rules in some lines of a rule file, with their numbers."""
+    rules = Rules(path)
+    for line, row in rows:
+        start = row.lstrip(" \t")
+        name, _, value = start.partition(":")
+        option = re.fullmatch(OPTION, row) if name.isalpha() and not value.isalnum() else None
+        try:
+            if option is not None:
+                folded.set_option(rules, line, row, option[1], option[2])
+            elif name.isalpha() and name.isascii() and value.isalnum():
+                folded.set_option(rules, line, row, name, value)
+            elif start[:1] not in ("", "#"):
+                rules.rules.append(parse_rule(line, row))
+        except Fault as fault:
+            rules.faults.append((line, str(fault)))
+    return rules
+
+
+''')
+
+
+folded(r'''
+# What is said of a rule file, and in it besides rules.
+
+OPTIONS = {  # and the words that they may have, or none where it is a number of seconds
+    "DEFAULT": ("OPEN", "CLOSE"),
+    "DEBUG": ("TRUE", "FALSE"),
+    "TIMEOUT": (),
+    "REMEMBER": (),
+    "UNATTENDED": ("OPEN", "CLOSE"),
+}
+WORD = r'(?:"[^"]*"|[^ \t"])+'
 
 
 def set_option(rules: Rules, line: int, text: str, name: str, value: str) -> None:
     """NAME:VALUE, the last one of a kind wins. Raises Fault."""
     name = name.upper()
-    if name not in OPTION_VALUES:
-        raise Fault(f"there is no option {printable(name)}: they are {', '.join(OPTION_VALUES)}")
-    if not re.fullmatch(OPTION_VALUES[name], value, re.ASCII | re.IGNORECASE):
+    if name not in OPTIONS:
+        raise Fault(f"there is no option {printable(name)}: they are {', '.join(OPTIONS)}")
+    if not may_be(name, value):
         raise Fault(f"{name} cannot be '{printable(value)}'")
     value = value.upper()
     if name == "DEFAULT":
-        rules.default = Rule(line, "ALL", value, "USER", [], text.strip())
+        rules.default = folded.Rule(line, "ALL", value, "USER", [], text.strip())
     elif name == "DEBUG":
         rules.debug = value == "TRUE"
     elif name == "TIMEOUT":
@@ -233,76 +415,138 @@ def set_option(rules: Rules, line: int, text: str, name: str, value: str) -> Non
         rules.unattended = value
 
 
+def may_be(name: str, value: str) -> bool:
+    """Whether an option may have this value."""
+    if OPTIONS[name]:
+        return value.isascii() and value.upper() in OPTIONS[name]
+    if not (value.isascii() and value.isdecimal()) or len(value.lstrip("0")) > 6:
+        return False
+    return name == "REMEMBER" or value.strip("0") != ""  # no TIMEOUT of 0
+
+
+def why_no_rule(text: str) -> str:
+    """What keeps a line from being a rule, as one sentence."""
+    text = re.split("[ \t]#", text)[0]
+    if text.count('"') % 2:
+        return "a double quote is not closed"
+    fields = re.findall(WORD, text)
+    if len(fields) != 4:
+        return f"a rule has four fields, SERVICE ACTION TARGET LIST, and this has {len(fields)}"
+    if fields[1].upper() not in folded.ACTIONS:
+        return f"ACTION is OPEN, CLOSE, ASK or NUMBER, not '{printable(fields[1])}'"
+    if fields[2].upper() not in folded.TARGETS:
+        return f"TARGET is USER or GROUP, not '{printable(fields[2])}'"
+    return f"'{printable(fields[0])}' cannot be the name of a service"
+
+
 def parse(text: str, path: str = RULE_FILE) -> Rules:
     """The rules in a text. A line that is no rule, option, comment or blank is a fault, and changes nothing."""
-    rules = Rules(path)
-    for line, row in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
-        row = row.removesuffix("\r")
-        option = OPTION.fullmatch(row)
-        try:
-            if option is not None:
-                set_option(rules, line, row, option[1], option[2])
-            elif not BLANK.fullmatch(row):
-                rules.rules.append(parse_rule(line, row))
-        except Fault as fault:
-            rules.faults.append((line, str(fault)))
-    return rules
+    return folded.parse_rows(enumerate(unix(text).split("\n"), 1), path)
 
 
-def distrusted(path: str, why: str) -> Rules:
-    """What stands for a rule file that must not be believed: everything is CLOSE."""
-    rules = Rules(path)
-    rules.distrust = f"{printable(path)} {why}, so everything is CLOSE"
-    return rules
-
-
-def read_bytes(path: str) -> bytes:
-    """A rule file's contents. Raises OSError, or Fault where the file is none that root alone can have written."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    try:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
-            raise Fault("is not a regular file")
-        if about.st_uid != 0:
-            raise Fault("is not owned by root")
-        if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise Fault("is writable by group or others")
-        if about.st_size > RULE_FILE_MOST:
-            raise Fault(f"is larger than {RULE_FILE_MOST} bytes")
-        data = os.read(descriptor, about.st_size + 1)
-    finally:
-        os.close(descriptor)
-    if len(data) != about.st_size:
-        raise Fault("changed while it was read")
-    return data
-
-
-read_before: dict[str, tuple[bytes, Rules]] = {}
+def why_not_believed(about: os.stat_result) -> str:
+    """Why a rule file is none that root alone can have written."""
+    if not stat.S_ISREG(about.st_mode):
+        return "is not a regular file"
+    if about.st_uid != 0:
+        return "is not owned by root"
+    if about.st_mode & 0o022:
+        return "is writable by group or others"
+    return f"is larger than {RULE_FILE_MOST} bytes"
 
 
 def read_rules(path: str) -> Rules:
-    """The rules in a file, read anew at every call; a text that this process has parsed already is not parsed again."""
-    if not os.path.isabs(path):
-        return distrusted(path, "is not an absolute path")
+    """All rules in a file."""
     try:
-        data = read_bytes(path)
-    except OSError as error:
-        return distrusted(path, f"cannot be read ({error.strerror})")
-    except Fault as fault:
-        return distrusted(path, str(fault))
-    before = read_before.get(path)
-    if before is None or before[0] != data:
-        before = read_before[path] = data, parse(data.decode("utf-8", "surrogateescape"), path)
-    return before[1]
+        return parse(read_bytes(path).decode("utf-8", "surrogateescape"), path)
+    except (OSError, Fault) as error:
+        return distrusted(path, error)
+
+
+def distrusted(path: str, error: Exception) -> Rules:
+    """What stands for a rule file that must not be believed: everything is CLOSE."""
+    why = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else str(error)
+    rules = folded.Rules(path)
+    rules.distrust = f"{printable(path)} {why}, so everything is CLOSE"
+    return rules
+''')
 
 
 # ---- The decision: the first rule that fits is the verdict, and every limit that fits must have room -----------------
+
+
+class Login:
+    """Somebody at the door: PAM service, login name, remote host (empty for none) and, when asked for, groups."""
+
+    def __init__(self, service: str, user: str, rhost: str, groups: Groups | None = None) -> None:
+        self.service, self.user, self.rhost, self.asked = service, user, rhost, groups
+        own_name = service.upper() if service.isascii() else service  # a long s would become an S
+        self.kind = next((name for name in SERVICES if service in SERVICES[name]), column(own_name))
+        self.kinds = "ALL", self.kind, own_name
+
+    @property
+    def groups(self) -> Groups:
+        self.asked = self.asked or folded.Groups(self.user)
+        return self.asked
+
+    def __str__(self) -> str:
+        """user@host, in which no character is left that could be taken for another column or another line."""
+        return column(self.user) + "@" + (column(self.rhost) or "localhost")
+
+
+class Decision:
+    """A verdict (OPEN, CLOSE or ASK), the ACTION that decided, its file and line, and why.
+
+    Where it took a closer look: the rules, the one that decided, limits that must have room, what the owner answered.
+    """
+
+    rules: Rules | None = None
+    rule: Rule | None = None
+    answer = ""
+
+    def __init__(self, verdict: str, where: str, why: str, limits: Sequence[Limit] = ()) -> None:
+        self.verdict = self.action = verdict
+        self.where, self.why, self.limits = where, why, limits
 
 
 class CannotTell(Exception):
     """Whether an entry fits cannot be known, and why."""
 
 
+class Refused(Exception):
+    """A login that is not let in, by a decision; its text is for the person."""
+
+    def __init__(self, decision: Decision, sentence: str) -> None:
+        super().__init__(sentence)
+        self.decision = decision
+
+
+def judge(argv: list[str], login: Login, phase: str) -> Decision:
+    """The decision on a login, by the rule file that the PAM line names."""
+    path = "the PAM line"
+    try:
+        path = RULE_FILE if len(argv) < 2 else folded.rule_file(argv[1:])
+        rows, plain = sift(path, login)
+    except (OSError, Fault) as error:
+        return folded.distrust(path, error)  # type: ignore[no-any-return, unused-ignore]
+    if not plain:
+        return folded.look_closely(path, rows, login, phase)  # type: ignore[no-any-return, unused-ignore]
+    return plain_verdict(rows, printable(os.path.basename(path)))
+
+
+def plain_verdict(rows: list[tuple[int, str]], name: str) -> Decision:
+    """The decision by plain lines, of which every rule fits: the first one or, where there is none, DEFAULT."""
+    default = Decision("CLOSE", name, "no DEFAULT, which means CLOSE")
+    for line, row in rows:
+        words = row.split()
+        where = name + ":" + str(line)
+        if len(words) == 4:
+            return Decision(words[1].upper(), where, printable(" ".join(words)))
+        default = Decision(row[8:], where, row)
+    return default
+
+
+folded(r'''
 class Groups:
     """The groups of a user, from NSS alone, so that files, LDAP and SSSD are one thing; asked when first needed."""
 
@@ -310,7 +554,7 @@ class Groups:
         self.user = user
         self.uid = -1
         self.gids: frozenset[int] | None = None
-        self.names: frozenset[str] = frozenset()
+        self.mine: frozenset[str] | None = None
 
     def ask(self) -> frozenset[int]:
         """The gids, as getgrouplist(3) has them. Raises CannotTell for a user that NSS does not know."""
@@ -321,8 +565,16 @@ class Groups:
             except (KeyError, OSError, ValueError) as error:
                 what = printable(self.user)
                 raise CannotTell(f"there is no user {what}, or the directory did not answer") from error
-            self.names = frozenset(filter(None, map(group_name, self.gids)))
         return self.gids
+
+    def names(self) -> frozenset[str]:
+        """The names of the groups; none for a user that NSS does not know."""
+        if self.mine is None:
+            try:
+                self.mine = frozenset(filter(None, map(group_name, self.ask())))
+            except CannotTell:
+                self.mine = frozenset()
+        return self.mine
 
     def has(self, name: str, closing: bool) -> bool:
         """Whether the user is in this group. Raises CannotTell.
@@ -331,10 +583,12 @@ class Groups:
         there is no harm in that, and one look-up a rule would make a thousand group rules cost 50 ms.
         """
         gids = self.ask()
-        if name in self.names:
+        if name in self.names():
             return True
         if not closing:
             return False
+        import grp
+
         try:
             return grp.getgrnam(name).gr_gid in gids
         except (KeyError, OSError, ValueError) as error:
@@ -343,38 +597,47 @@ class Groups:
 
 def group_name(gid: int) -> str | None:
     """The name of a gid, None if it has none."""
+    import grp
+
     try:
         return grp.getgrgid(gid).gr_name
     except (KeyError, OSError):
         return None
+''')
 
 
-class Login:
-    """Somebody at the door: PAM service, login name, remote host (empty for none) and, when asked for, groups."""
+folded(r'''
+# What a rule file looks like to those who know all of it.
 
-    def __init__(self, service: str, user: str, rhost: str, groups: Groups | None = None) -> None:
-        self.service = service
-        own_name = service.upper() if service.isascii() else service  # a long s would become an S
-        self.kind = CLASS_OF.get(service) or column(own_name)
-        self.kinds = frozenset(("ALL", self.kind, own_name))
-        self.over = OVER.get(self.kind, "over " + self.kind)
-        self.user = user
-        self.rhost = rhost
-        self.address = parse_address(rhost)
-        self.groups = groups or Groups(user)
+OVER = {"SSH": "over SSH", "TTY": "on the console", "XDM": "at the desktop"}
 
-    def __str__(self) -> str:
-        """user@host, in which no character is left that could be taken for another column or another line."""
-        return f"{column(self.user)}@{column(self.rhost) or 'localhost'}"
 
-    def comes_from(self, network: tuple[int, int, int]) -> bool:
-        """Whether the remote host is in this network. Raises CannotTell for a host that is no address."""
-        if network == LOCAL or not self.rhost:
-            return network == LOCAL and not self.rhost
-        if self.address is None:
-            raise CannotTell(f"the remote host {printable(self.rhost)} is a name, and names can be forged")
-        bits, number = self.address
-        return bits == network[0] and number >> network[2] == network[1]
+def over(login: Login) -> str:
+    """The service, in a sentence."""
+    return OVER.get(login.kind, f"over {login.kind}")
+
+
+looked_at: dict[str, tuple[list[tuple[int, str]], Rules]] = {}
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def look_closely(path: str, rows: list[tuple[int, str]], login: Login, phase: str) -> Decision:
+    """The decision where not every line is plain; what is wrong with a line goes to the log, once."""
+    if path not in looked_at or looked_at[path][0] is not rows:
+        looked_at[path] = rows, folded.parse_rows(rows, path)
+        if looked_at[path][1].faults:
+            folded.log_faults(looked_at[path][1])
+    rules = looked_at[path][1]
+    if not rules.debug:
+        return decide(rules, login)
+
+    def note(line: str) -> None:
+        syslog(LOG_DEBUG, f"{login.kind} {phase} {login}: {line}")
+
+    return decide(folded.read_rules(path), login, note)
 
 
 class Limit:
@@ -382,32 +645,6 @@ class Limit:
 
     def __init__(self, rule: Rule, name: str | None, most: int) -> None:
         self.rule, self.target, self.name, self.most = rule, rule.target, name, most
-
-
-class Decision:
-    """A verdict (OPEN, CLOSE or ASK), the rule behind it, and why; the limits that must have room where it lets in."""
-
-    def __init__(self, verdict: str, rule: Rule | None, where: str, why: str, limits: list[Limit]) -> None:
-        self.verdict, self.rule, self.where, self.why, self.limits = verdict, rule, where, why, limits
-        self.answer = ""  # the owner's, where the verdict is ASK
-
-    @property
-    def action(self) -> str:
-        """The ACTION that decided: NUMBER where a limit refuses, else the verdict."""
-        return self.rule.action if self.rule else self.verdict
-
-    @property
-    def outcome(self) -> str:
-        """Where the decision stands, why, and what the owner answered, for the log."""
-        return f"{self.where}: {self.why}" + (f": {self.answer}" if self.answer else "")
-
-
-class Refused(Exception):
-    """A login that is not let in: the decision, and the sentence for the person."""
-
-    def __init__(self, decision: Decision, sentence: str) -> None:
-        super().__init__(sentence)
-        self.decision, self.sentence = decision, sentence
 
 
 def entry_fits(entry: Entry, rule: Rule, login: Login) -> bool:
@@ -419,7 +656,7 @@ def entry_fits(entry: Entry, rule: Rule, login: Login) -> bool:
             return False
     doubt = None
     try:
-        if entry.network is not None and not login.comes_from(entry.network):
+        if entry.network is not None and not comes_from(login, entry.network):
             return False
     except CannotTell as reason:
         doubt = reason
@@ -443,6 +680,17 @@ def fits(rule: Rule, login: Login) -> bool:
     return False
 
 
+def comes_from(login: Login, network: tuple[int, int, int]) -> bool:
+    """Whether the remote host is in this network. Raises CannotTell for a host that is no address."""
+    if network == folded.LOCAL or not login.rhost:
+        return network == folded.LOCAL and not login.rhost
+    address = folded.parse_address(login.rhost)
+    if address is None:
+        raise CannotTell(f"the remote host {printable(login.rhost)} is a name, and names can be forged")
+    bits, number = address
+    return bits == network[0] and number >> network[2] == network[1]
+
+
 def limits_of(rule: Rule, login: Login) -> list[Limit]:
     """The limits that a NUMBER rule puts on this login. Raises CannotTell."""
     return [Limit(rule, entry.name, entry.most) for entry in rule.entries if entry_fits(entry, rule, login)]
@@ -450,10 +698,10 @@ def limits_of(rule: Rule, login: Login) -> list[Limit]:
 
 def decide(rules: Rules, login: Login, note: Callable[[str], None] | None = None) -> Decision:
     """The verdict on a login, from the rules alone; `note` is told of every rule that was looked at, and its part."""
-    if rules.distrust:
-        return Decision("CLOSE", None, rules.name, rules.distrust, [])
     verdict: Rule | None = None
     limits: list[Limit] = []
+    if rules.distrust:
+        return Decision("CLOSE", rules.name, rules.distrust, limits)
     try:
         for rule in rules.rules:
             if rule.service not in login.kinds:
@@ -461,88 +709,83 @@ def decide(rules: Rules, login: Login, note: Callable[[str], None] | None = None
             elif rule.action == "NUMBER":
                 found = limits_of(rule, login)
                 limits += found
-                outcome = "limits this login" if found or not note else "does not fit: " + why_not(rule, login)
+                outcome = "limits this login" if found or not note else "does not fit: " + folded.why_not(rule, login)
             elif verdict is not None:
                 outcome = "comes after the verdict"
             elif fits(rule, login):
                 verdict = rule
                 outcome = "fits, and is the verdict"
             else:
-                outcome = "does not fit: " + why_not(rule, login) if note else ""
+                outcome = "does not fit: " + folded.why_not(rule, login) if note else ""
             if note:
                 note(f"{rules.where(rule)}: {printable(rule.text)}: {outcome}")
     except CannotTell as reason:
         if note:
             note(f"{rules.where(rule)}: {printable(rule.text)}: cannot be told: {reason}")
         if verdict is None or verdict.action != "CLOSE":
-            return Decision("CLOSE", rule, rules.where(rule), f"{printable(rule.text)}: {reason}", [])
+            return by_rule("CLOSE", rule, rules, f"{printable(rule.text)}: {reason}")
     if verdict is None:
         verdict = rules.default
         if note:
             note(f"{rules.where(verdict)}: {printable(verdict.text)}: decides, since no rule fits")
-    return Decision(verdict.action, verdict, rules.where(verdict), printable(verdict.text), limits)
+    decision = by_rule(verdict.action, verdict, rules, printable(verdict.text))
+    decision.limits = limits
+    return decision
+
+
+def by_rule(verdict: str, rule: Rule, rules: Rules, why: str) -> Decision:
+    """A decision, with the rule behind it."""
+    decision = Decision(verdict, rules.where(rule), why)
+    decision.action, decision.rule, decision.rules = rule.action, rule, rules
+    return decision
+
+
+''')
+
+
+folded(r'''
+# What is said of a decision.
+
+def distrust(path: str, error: Exception) -> Decision:
+    """The decision where the rule file must not be believed."""
+    rules = folded.distrusted(path, error)
+    return folded.decide(rules, Login("", "", ""))
+
+
+def anywhere(entry: Entry) -> Entry:
+    """An entry, but for its address."""
+    return folded.Entry(entry.name, None, entry.whole, entry.most)
 
 
 def why_not(rule: Rule, login: Login) -> str:
     """Why no entry of a rule fits: nobody in its list is this person, or the address differs."""
     user = printable(login.user)
     for entry in rule.entries:
-        anywhere = Entry(entry.name, None, entry.whole, entry.most)
         try:
-            if entry.network is not None and entry_fits(anywhere, rule, login):
-                login.comes_from(entry.network)
+            if entry.network is not None and folded.entry_fits(anywhere(entry), rule, login):
+                folded.comes_from(login, entry.network)
                 return f"{printable(entry.whole)} is not {printable(login.rhost) or 'LOCAL'}"
         except CannotTell as reason:
             return str(reason)
     return f"{user} is not in its list" if rule.target == "USER" else f"{user} is in none of its groups"
+''')
 
 
 # ---- Who is logged in: sessions that the plugin let in and that live, and those that logind or utmp knows besides ----
 
 STATE = "/run/pam-accesscontrol"  # root's alone, gone at every boot
-STATE_FILES = re.compile(r"lock|sessions|answers|(?:sessions|answers)\.new|turn|waiting-[0-9]|question-[0-9a-f]{32}")
-LOGIND_CGROUPS = [f"/sys/fs/cgroup{root}/system.slice/systemd-logind.service" for root in ("", "/systemd", "/unified")]
-UTMP = "/run/utmp"
-LOCAL_DISPLAY = re.compile(r":[0-9]+(\.[0-9]+)?")  # in utmp the line or, behind tty7, the host; ::1 is neither
-UTMP_RECORD, UTMP_USER_PROCESS = "hxxi32s4s32s256s52x", 7  # struct utmp, see utmp(5)
-LOCK_PATIENCE = 10  # seconds
+STATE_FILES = "lock sessions answers turn waiting-0 waiting-1 waiting-2 waiting-3 waiting-4 waiting-5".split()
 NOT_ASKED, LEFT = "-", "left"  # in the place of an answer's key
 
 
-class Session:
-    """Somebody who is in: as which process, with the groups they had when they came in, and what `status` tells."""
-
-    def __init__(self, line: str, fields: list[str]) -> None:
-        self.line = line
-        self.pid, self.start, self.uid = int(fields[0]), int(fields[1]), int(fields[3])
-        self.gids = fields[4]  # ",4,27,1000,"
-        self.since = int(fields[5])  # seconds since 1970
-        self.kind, self.who, self.action, self.where, self.asked = fields[6:]
-
-    def lives(self) -> bool:
-        """Whether the process that opened it is there: the same process, not another with its pid."""
-        return process_start(self.pid) == self.start
-
-    def left(self) -> Session:
-        """The session as it stays written down when PAM has closed it, until its process ends."""
-        fields = [*self.line.split("\t")[:-1], LEFT]
-        return Session("\t".join(fields) + "\n", fields)
-
-
-def new_session(login: Login, decision: Decision, asked: str) -> Session:
-    """The session that this very process is about to open, for a login whose groups have been asked."""
-    gids = ",".join(map(str, sorted(login.groups.gids or ())))
+def new_line(login: Login, decision: Decision, asked: str) -> str:
+    """The line of the registry for the session that this process is about to open. Raises KeyError for a stranger."""
+    person = pwd.getpwnam(login.user)
+    gids = ",".join(map(str, os.getgrouplist(login.user, person.pw_gid)))
     pid = os.getpid()
-    numbers = pid, process_start(pid), time.monotonic_ns(), login.groups.uid, f",{gids},", int(time.time())
-    fields = [*map(str, numbers), column(login.kind), str(login), decision.action, column(decision.where), asked]
-    return Session("\t".join(fields) + "\n", fields)
-
-
-def parse_session(line: str) -> Session | None:
-    """A line of the registry, None where it is damaged."""
-    fields = line.rstrip("\n").split("\t")
-    whole = len(fields) == 11 and all(field.isdecimal() and len(field) < 20 for field in (*fields[:4], fields[5]))
-    return Session(line, fields) if whole and line.endswith("\n") else None
+    numbers = pid, process_start(pid), time.monotonic_ns(), person.pw_uid, "," + gids + ",", int(time.time())
+    texts = column(login.kind), login, decision.action, column(decision.where), asked
+    return "\t".join(map(str, numbers + texts)) + "\n"
 
 
 def process_start(pid: int) -> int:
@@ -555,17 +798,6 @@ def process_start(pid: int) -> int:
     return int(fields[19]) if fields and fields[0] not in (b"Z", b"X") else -1
 
 
-def pid_in_use(pid: int) -> bool:
-    """Whether there is a process with this pid. See kill(2)."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        pass
-    return True
-
-
 class Registry:
     """The sessions that the plugin let in: one file, changed by one process at a time, never seen half written.
 
@@ -573,61 +805,153 @@ class Registry:
     """
 
     def __enter__(self) -> Registry:
-        tidy_state()
-        self.lock = os.open(f"{STATE}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        if not state_is_tidy():
+            folded.tidy_state()
+        self.lock = open_private(STATE + "/lock", os.O_RDWR | os.O_CREAT)
         try:
-            wait_for_lock(self.lock)
-            known = self.read()
+            take_lock(self.lock)
+            with open(STATE + "/sessions", "a+", encoding="utf-8", errors="replace", opener=open_private) as file:
+                file.seek(0)
+                self.lines = [line for line in file if line.count("\t") == 10 and line.endswith("\n")]
         except BaseException:
             os.close(self.lock)
             raise
-        self.sessions = [session for session in known if session.asked != LEFT]
-        self.leaving = {session.pid: session for session in known if session.asked == LEFT and session.lives()}
         return self
 
     def __exit__(self, *_: object) -> None:
         os.close(self.lock)
 
-    def read(self) -> list[Session]:
-        """The sessions whose pid is in use; whether by the same process, only a closer look tells."""
-        try:
-            with open(f"{STATE}/sessions", encoding="utf-8", errors="replace", opener=open_private) as file:
-                found = [parse_session(line) for line in file]
-        except FileNotFoundError:
-            return []
-        return [session for session in found if session is not None and pid_in_use(session.pid)]
-
     def write(self) -> None:
         """Puts the registry back whole or, where the disk is full, leaves it as it was and raises OSError."""
-        with open(f"{STATE}/sessions.new", "w", encoding="utf-8", opener=open_private) as file:
-            file.writelines(session.line for session in (*self.sessions, *self.leaving.values()))
-        os.rename(f"{STATE}/sessions.new", f"{STATE}/sessions")
-
-    def bury_the_dead(self) -> None:
-        """Leaves out the sessions whose process has ended and left its pid to another."""
-        self.sessions = [session for session in self.sessions if session.lives()]
+        with open(STATE + "/sessions.new", "w", encoding="utf-8", opener=open_private) as file:
+            file.writelines(self.lines)
+        os.rename(STATE + "/sessions.new", STATE + "/sessions")
 
 
-def wait_for_lock(descriptor: int) -> None:
-    """Takes a lock that is held for milliseconds, see flock(2). Raises TimeoutError after LOCK_PATIENCE seconds.
-
-    Not for ever: who runs a guarded su may stop it with a signal at the moment at which it holds the lock.
-    """
-    import fcntl
-
-    deadline = time.monotonic() + LOCK_PATIENCE
-    while True:
-        try:
-            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise TimeoutError(11, "another login holds the lock, and does not go on") from None
-            time.sleep(0.003)
+def state_is_tidy() -> bool:
+    """Whether the state folder is there, is root's alone, and has nothing in it that is not ours."""
+    try:
+        about = os.lstat(STATE)
+        ours = about.st_mode == stat.S_IFDIR | 0o700 and about.st_uid == os.geteuid()
+        return ours and all(it.name in STATE_FILES and it.is_file(follow_symlinks=False) for it in os.scandir(STATE))
+    except OSError:
+        return False
 
 
 def open_private(path: str, flags: int) -> int:
     """An opener for open(): readable by root alone, and not handed on to the programs that the host starts."""
     return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def take_lock(descriptor: int) -> None:
+    """Takes a lock that is held for milliseconds, see flock(2). Raises TimeoutError after LOCK_PATIENCE seconds."""
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        folded.wait_for_lock(descriptor)
+
+
+def pid_in_use(pid: str) -> bool:
+    """Whether there is a process with this pid. See kill(2)."""
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, OverflowError, ValueError):
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def count_in(decision: Decision, login: Login, asked: str = "") -> str:
+    """Checks that every limit has room and, for a session (`asked` set), takes the place in the same step.
+
+    Returns the session's line in the registry. Raises Refused for a limit that is full, and where there are limits but
+    no telling who is in. Directories are asked before the lock is taken, so that a slow one holds up nobody else.
+    """
+    line = ""
+    try:
+        line = new_line(login, decision, asked)
+        if decision.limits:
+            folded.ask_directories(decision.limits, login)
+        with Registry() as registry:
+            if decision.limits:
+                folded.refuse_unless_room(decision, login, registry)
+            if asked:
+                registry.lines = [*(it for it in registry.lines if pid_in_use(it.partition("\t")[0])), line]
+                registry.write()
+            if asked > NOT_ASKED:
+                folded.note_entry(folded.Session(line), registry)
+    except (OSError, KeyError, ValueError, CannotTell) as error:
+        folded.refuse_if_limited(error, decision, login)
+    return line
+
+
+def count_out(line: str) -> None:
+    """Gives a place back: the session stays written down as one that PAM has closed, until its process has ended.
+
+    Raises OSError.
+    """
+    pid, start, _ = line.split("\t", 2)
+    left = "\t".join((pid, start, "0", "0", ",", "0", "-", "-", "-", "-", LEFT)) + "\n"
+    with Registry() as registry:
+        registry.lines = [*(it for it in registry.lines if it not in (line, left)), left]
+        registry.write()
+
+
+folded(r'''
+# What a limit looks at, and what only goes wrong.
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+LOGIND_CGROUPS = [f"/sys/fs/cgroup{root}/system.slice/systemd-logind.service" for root in ("", "/systemd", "/unified")]
+UTMP = "/run/utmp"
+LOCAL_DISPLAY = re.compile(r":[0-9]+(\.[0-9]+)?")  # in utmp the line or, behind tty7, the host; ::1 is neither
+UTMP_RECORD, UTMP_USER_PROCESS = "hxxi32s4s32s256s52x", 7  # struct utmp, see utmp(5)
+FILES_OF_QUESTIONS = re.compile(r"(?:sessions|answers)\.new|question-[0-9a-f]{32}")
+
+
+class Session:
+    """Somebody who is in: as which process, with the groups they had when they came in, and what `status` tells.
+
+    Made of a line of the registry, with a tab between its fields. Raises ValueError for a line that is damaged.
+    """
+
+    def __init__(self, line: str) -> None:
+        self.line = line
+        pid, start, _, uid, gids, since, *texts = line.rstrip("\n").split("\t")
+        self.pid, self.start, self.uid, self.since = int(pid), int(start), int(uid), int(since)  # since in seconds
+        self.gids = {int(gid) for gid in gids.split(",") if gid}
+        self.kind, self.who, self.action, self.where, self.asked = texts
+
+    def lives(self) -> bool:
+        """Whether the process that opened it is there: the same process, not another with its pid."""
+        return process_start(self.pid) == self.start
+
+
+def open_lines(registry: Registry) -> list[str]:
+    """The lines of the registry but for those of sessions that PAM has closed."""
+    return [line for line in registry.lines if not line.endswith(f"\t{LEFT}\n")]
+
+
+def sessions_in(registry: Registry) -> list[Session]:
+    """The sessions in the registry that are not closed."""
+    return [session for session in map(parse_session, open_lines(registry)) if session is not None]
+
+
+def parse_session(line: str) -> Session | None:
+    """A line of the registry, None where it is damaged."""
+    fields = line.split("\t")
+    if not all(field.isdecimal() and len(field) < 20 for field in (*fields[:4], fields[5])):
+        return None
+    return Session(line)
+
+
+def still_in(asked: str, registry: Registry) -> bool:
+    """Whether a session lives that this answer let in."""
+    return any(session.asked == asked and session.lives() for session in sessions_in(registry))
 
 
 def tidy_state() -> None:
@@ -636,18 +960,23 @@ def tidy_state() -> None:
     about = os.lstat(STATE)
     if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o022:
         raise PermissionError(1, f"{STATE} is not a folder of root's alone")
-    if about.st_mode & 0o055:
-        os.chmod(STATE, 0o700)
+    os.chmod(STATE, 0o700)
     for entry in os.scandir(STATE):
-        try:
-            if entry.is_dir(follow_symlinks=False):
-                import shutil
+        if entry.name not in STATE_FILES or not entry.is_file(follow_symlinks=False):
+            remove_stranger(entry)
 
-                shutil.rmtree(entry.path)
-            elif not STATE_FILES.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False):
-                os.unlink(entry.path)
-        except OSError:
-            continue  # another login has removed it; what is really in the way is felt when it is used
+
+def remove_stranger(entry: os.DirEntry[str]) -> None:
+    """Removes what is not ours from the state folder."""
+    try:
+        if entry.is_dir(follow_symlinks=False):
+            import shutil
+
+            shutil.rmtree(entry.path)
+        elif not FILES_OF_QUESTIONS.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False):
+            os.unlink(entry.path)
+    except OSError:
+        pass  # another login has removed it; what is really in the way is felt when it is used
 
 
 def logind() -> Any:
@@ -729,7 +1058,7 @@ def utmp_sessions() -> list[tuple[int, int, str]]:
     for at in range(0, len(records) - size + 1, size):
         kind, pid, *names = struct.unpack_from(UTMP_RECORD, records, at)
         line, _, user, host = (name.rstrip(b"\0").decode("utf-8", "surrogateescape") for name in names)
-        if kind == UTMP_USER_PROCESS and pid_in_use(pid):
+        if kind == UTMP_USER_PROCESS and pid_in_use(str(pid)):
             try:
                 found.append((pid, pwd.getpwnam(user).pw_uid, host if LOCAL_DISPLAY.fullmatch(host) else line))
             except (KeyError, ValueError):
@@ -748,34 +1077,47 @@ def ancestors(pid: int) -> Iterator[int]:
 class Crowd:
     """Everybody who is in: our sessions, and those opened by others (logind's, or utmp's where no logind runs)."""
 
-    def __init__(self, ours: list[Session]) -> None:
-        self.ours = ours
+    def __init__(self, ours: list[str]) -> None:
+        self.lines = ours  # of the registry, made into sessions only where that is needed
         self.lib = logind()
         self.others: list[tuple[Any, int]] = (
             sd_sessions(self.lib) if self.lib else [(pid, uid) for pid, uid, _ in utmp_sessions()]
         )
 
-    def forget(self, leaving: dict[int, Session]) -> None:
+    @property
+    def ours(self) -> list[Session]:
+        return [session for session in map(parse_session, self.lines) if session is not None]
+
+    def forget(self, leaving: set[int]) -> None:
         """Leaves out those that have left: logind and utmp learn of it up to 0.1 s later (measured)."""
         for key, uid in self.others[:]:
             pids = list(ancestors(key)) if self.lib is None else [sd_leader(self.lib, key)]
-            if pids[0] and (process_start(pids[0]) == -1 or not leaving.keys().isdisjoint(pids)):
+            if pids[0] and (process_start(pids[0]) == -1 or not leaving.isdisjoint(pids)):
                 self.others.remove((key, uid))
 
     def people(self, limit: Limit) -> set[int]:
         """The uids of those that a limit counts. Whom the directory does not tell about may be in the group."""
         if limit.name is None:
-            return {session.uid for session in self.ours} | {uid for _, uid in self.others}
+            return {uid for _, uid in self.pids_and_uids("")} | {uid for _, uid in self.others}
         try:
+            import grp
+
             gid = grp.getgrnam(limit.name).gr_gid
         except (KeyError, ValueError) as error:
             raise CannotTell(f"there is no group {printable(limit.name)}, or the directory did not answer") from error
-        people = {session.uid for session in self.ours if f",{gid}," in session.gids}
+        people = {uid for _, uid in self.pids_and_uids(f",{gid},")}
         return people | {uid for _, uid in self.others if uid not in people and in_group(uid, gid)}
+
+    def pids_and_uids(self, gids: str) -> Iterator[tuple[int, int]]:
+        """Of our sessions, those whose list of gids has this part."""
+        for line in self.lines:
+            pid, start, number, uid, groups, _ = line.split("\t", 5)
+            if gids in groups and uid.isdecimal() and (pid + start + number).isdecimal() and len(pid + uid) < 40:
+                yield int(pid), int(uid)
 
     def sessions(self, uid: int) -> int:
         """How many sessions a user has, each counted once."""
-        pids = [session.pid for session in self.ours if session.uid == uid]
+        pids = [pid for pid, owner in self.pids_and_uids("") if owner == uid]
         keys = [key for key, owner in self.others if owner == uid]
         if self.lib:
             return len(pids) + sum(sd_leader(self.lib, key) not in pids for key in keys)
@@ -803,7 +1145,7 @@ def in_group(uid: int, gid: int) -> bool:
     """Whether a user is in a group, or may be, for all that the directory tells; asked once in a process."""
     if uid not in known_groups:
         try:
-            known_groups[uid] = Groups(pwd.getpwuid(uid).pw_name)
+            known_groups[uid] = folded.Groups(pwd.getpwuid(uid).pw_name)
         except KeyError:
             return True
     try:
@@ -825,78 +1167,69 @@ def room(limit: Limit, user: str, uid: int, crowd: Crowd) -> tuple[bool, str]:
     return len(people) < limit.most or (uid in people and limit.most > 0), full
 
 
-def refuse_if_full(limits: list[Limit], rules: Rules, login: Login, crowd: Crowd) -> None:
+def refuse_if_full(decision: Decision, login: Login, crowd: Crowd) -> None:
     """Raises Refused for the first limit that has no room."""
-    for limit in limits:
+    for limit in decision.limits:
         has_room, full = room(limit, login.user, login.groups.uid, crowd)
         if not has_room:
-            why = f"{limit.rule.text}: {full}: {', '.join(crowd.names(limit, login.groups.uid)) or 'nobody'}"
-            raise Refused(Decision("CLOSE", limit.rule, rules.where(limit.rule), why, []), f"Access denied: {full}.")
+            who = ", ".join(crowd.names(limit, login.groups.uid)) or "nobody"
+            raise Refused(full_limit(limit, decision, f"{full}: {who}"), f"Access denied: {full}.")
 
 
-def refuse_unless_room(limits: list[Limit], rules: Rules, login: Login, registry: Registry) -> None:
+def full_limit(limit: Limit, decision: Decision, what: str) -> Decision:
+    """The decision that a limit makes of another."""
+    assert decision.rules is not None
+    return folded.by_rule("CLOSE", limit.rule, decision.rules, f"{printable(limit.rule.text)}: {what}")
+
+
+def refuse_unless_room(decision: Decision, login: Login, registry: Registry) -> None:
     """Raises Refused for a limit that has no room, not even at a closer look at whose processes have ended."""
     try:
-        refuse_if_full(limits, rules, login, Crowd(registry.sessions))
+        refuse_if_full(decision, login, Crowd(open_lines(registry)))
     except Refused:
-        registry.bury_the_dead()
-        crowd = Crowd(registry.sessions)
-        crowd.forget(registry.leaving)
-        refuse_if_full(limits, rules, login, crowd)
+        refuse_if_full(decision, login, at_a_closer_look(registry))
 
 
-def count_in(decision: Decision, rules: Rules, login: Login, asked: str = "") -> Session | None:
-    """Checks that every limit has room and, for a session (`asked` set), takes the place in the same step.
+def at_a_closer_look(registry: Registry) -> Crowd:
+    """Who is really in: no process that has ended and left its pid to another, nobody who is just leaving."""
+    known = [it for it in map(parse_session, registry.lines) if it is not None and it.lives()]
+    registry.lines = [session.line for session in known]
+    crowd = Crowd(open_lines(registry))
+    crowd.forget({session.pid for session in known if session.asked == LEFT})
+    return crowd
 
-    Returns the session, None in other phases. Raises Refused for a limit that is full, and where there are limits but
-    no telling who is in. Directories are asked before the lock is taken, so that a slow one holds up nobody else.
-    """
-    try:
-        login.groups.ask()
-        for limit in decision.limits:
-            room(limit, login.user, login.groups.uid, Crowd([]))
-        with Registry() as registry:
-            if decision.limits:
-                refuse_unless_room(decision.limits, rules, login, registry)
-            if not asked:
-                return None
-            session = new_session(login, decision, asked)
-            registry.sessions.append(session)
-            registry.write()
-            if asked != NOT_ASKED:
-                note_entry(session, registry)
-            return session
-    except (OSError, CannotTell) as error:
-        rule = next((rule for rule in rules.rules if rule.action == "NUMBER" and counts(rule, login)), None)
-        if rule is None:
-            syslog(LOG_WARNING, f"{login.kind} {login}: let in, but not written down: {error}")
-            return new_session(login, decision, asked) if asked else None
-        why = f"{rule.text}: it cannot be counted who is in: {error}"
-        unknown = Decision("CLOSE", rule, rules.where(rule), why, [])
-        raise Refused(unknown, "Access denied: it cannot be counted who is logged in.") from error
+
+def ask_directories(limits: Sequence[Limit], login: Login) -> None:
+    """Raises CannotTell where a directory does not know the user, or the group of a limit."""
+    login.groups.ask()
+    nobody = Crowd([])
+    for limit in limits:
+        room(limit, login.user, login.groups.uid, nobody)
+
+
+def refuse_if_limited(error: Exception, decision: Decision, login: Login) -> None:
+    """Raises Refused where it cannot be counted who is in, and a limit counts this person; or else warns."""
+    rules = decision.rules.rules if decision.rules else ()
+    rule = next((rule for rule in rules if rule.action == "NUMBER" and counts(rule, login)), None)
+    if rule is None:
+        syslog(LOG_WARNING, f"{login.kind} {login}: let in, but not written down: {error}")
+        return
+    unknown = full_limit(folded.Limit(rule, None, 0), decision, f"it cannot be counted who is in: {error}")
+    raise Refused(unknown, "Access denied: it cannot be counted who is logged in.") from error
 
 
 def counts(rule: Rule, login: Login) -> bool:
     """Whether a NUMBER rule counts this person, over whatever and from wherever they come; in doubt it does."""
     try:
-        return any(entry_fits(Entry(entry.name, None, entry.whole, entry.most), rule, login) for entry in rule.entries)
+        return any(folded.entry_fits(folded.anywhere(entry), rule, login) for entry in rule.entries)
     except CannotTell:
         return True
-
-
-def count_out(ended: Session) -> bool:
-    """Gives a place back; returns whether it was the last one that its answer let in. Raises OSError."""
-    with Registry() as registry:
-        registry.sessions = [session for session in registry.sessions if session.line != ended.line]
-        registry.leaving[ended.pid] = ended.left()
-        registry.write()
-        return ended.asked != NOT_ASKED and not any(
-            session.asked == ended.asked and session.lives() for session in registry.sessions
-        )
+''')
 
 
 # ---- The question: the owner of the desktop allows or denies ---------------------------------------------------------
 
+folded(r'''
 WAITING_MOST = 5  # questions behind the one on the screen
 DISPLAY_NAMES = {
     *("DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "XDG_SESSION_TYPE", "XDG_CURRENT_DESKTOP"),
@@ -910,7 +1243,7 @@ class Owner:
 
     def __init__(self, uid: int, display: dict[str, str], cgroup: str) -> None:
         self.uid, self.display, self.cgroup = uid, display, cgroup
-        self.name = user_name(uid)
+        self.name = folded.user_name(uid)
 
     def adopt(self, pid: int) -> None:
         """Puts a window's process among the owner's own, so that the login that it is about can end. See cgroups(7)."""
@@ -926,7 +1259,7 @@ class Owner:
 
 def find_owner() -> Owner | None:
     """The owner of the active local graphical session on seat0, None if there is none. See sd_seat_get_active(3)."""
-    lib = logind()
+    lib = folded.logind()
     if lib is None:
         return find_owner_in_utmp()
     import ctypes
@@ -936,20 +1269,20 @@ def find_owner() -> Owner | None:
         return None
     name = ctypes.string_at(session.value)
     ctypes.CDLL(None).free(session)
-    if not sd_text(lib.sd_session_get_class, name).startswith("user") or lib.sd_session_is_remote(name) > 0:
+    if not folded.sd_text(lib.sd_session_get_class, name).startswith("user") or lib.sd_session_is_remote(name) > 0:
         return None
-    if sd_text(lib.sd_session_get_type, name) not in ("x11", "wayland"):
+    if folded.sd_text(lib.sd_session_get_type, name) not in ("x11", "wayland"):
         return None
     places = (f"/session-{name.decode()}.scope", f"/user@{uid.value}.service/")
-    return owner_of(uid.value, lambda pid: read_text(f"/proc/{pid}/cgroup"), places)
+    return owner_of(uid.value, lambda pid: folded.read_text(f"/proc/{pid}/cgroup"), places)
 
 
 def find_owner_in_utmp() -> Owner | None:
     """Whoever utmp knows on a local display (:0), None where nobody is."""
-    for _, uid, line in utmp_sessions():
-        if LOCAL_DISPLAY.fullmatch(line):
+    for _, uid, line in folded.utmp_sessions():
+        if folded.LOCAL_DISPLAY.fullmatch(line):
             display = f"DISPLAY={line.partition('.')[0]}"
-            return owner_of(uid, lambda pid: read_text(f"/proc/{pid}/environ"), (display,))
+            return owner_of(uid, lambda pid: folded.read_text(f"/proc/{pid}/environ"), (display,))
     return None
 
 
@@ -959,10 +1292,10 @@ def owner_of(uid: int, told: Callable[[int], str], places: tuple[str, ...]) -> O
     mine = [(pid, told(pid)) for pid in pids if process_uid(pid) == uid]
     for place in places:
         for pid, where in mine:
-            environ = read_text(f"/proc/{pid}/environ").split("\0") if place in where else []
+            environ = folded.read_text(f"/proc/{pid}/environ").split("\0") if place in where else []
             display = dict(row.split("=", 1) for row in environ if row.partition("=")[0] in DISPLAY_NAMES)
             if "DISPLAY" in display or "WAYLAND_DISPLAY" in display:
-                return Owner(uid, display, read_text(f"/proc/{pid}/cgroup").rpartition(":")[2].rstrip("\n"))
+                return Owner(uid, display, folded.read_text(f"/proc/{pid}/cgroup").rpartition(":")[2].rstrip("\n"))
     return None
 
 
@@ -1062,6 +1395,14 @@ class Proof:
         self.key = hashlib.sha256(repr((login.user, login.rhost, info)).encode("utf-8", "replace")).hexdigest()[:32]
 
 
+def auth_info(pamh: Any) -> str:
+    """How the person proved who they are, as sshd tells a session; see ExposeAuthInfo in sshd_config(5)."""
+    try:
+        return str(pamh.env["SSH_AUTH_INFO_0"] or "")
+    except (KeyError, UnicodeDecodeError):
+        return ""
+
+
 def key_comment(user: str, blob: str) -> str:
     """The comment behind a key in its user's authorized_keys, empty where there is none. See sshd(8)."""
     try:
@@ -1088,7 +1429,7 @@ def read_answers() -> dict[str, Any]:
     import json
 
     try:
-        return dict(json.loads(read_text(f"{STATE}/answers")))
+        return dict(json.loads(folded.read_text(f"{STATE}/answers")))
     except (TypeError, ValueError):
         return {}
 
@@ -1097,7 +1438,7 @@ def write_answers(answers: dict[str, Any], registry: Registry) -> None:
     """Puts the answers back whole, but for those that hold no more. Raises OSError."""
     import json
 
-    living = {session.asked for session in registry.sessions}
+    living = {session.asked for session in folded.sessions_in(registry)}
     kept = {key: it for key, it in answers.items() if key in living or seconds_up() < it["until"] + 600}
     with open(f"{STATE}/answers.new", "w", encoding="utf-8", opener=open_private) as file:
         json.dump(kept, file)
@@ -1113,8 +1454,7 @@ def known_answer(key: str, began: float) -> Any:
         answer = read_answers().get(key)
         if answer is None or began <= answer["given"] or seconds_up() < answer["until"]:
             return answer
-        lives = any(session.asked == key and session.lives() for session in registry.sessions)
-        return answer if lives and answer["word"] == "allow" else None
+        return answer if answer["word"] == "allow" and folded.still_in(key, registry) else None
 
 
 def seconds_up() -> float:
@@ -1239,15 +1579,16 @@ def dismiss_notice(answer: dict[str, Any]) -> None:
         os.kill(pid, 15)
 
 
-def tell_owner(ended: Session, login: Login, delay: int) -> None:
-    """Has the owner told that somebody who was asked about is gone, unless they come back within `delay` seconds.
+def tell_owner(ended: Session, login: Login, argv: list[str]) -> None:
+    """Has the owner told that somebody who was asked about is gone, unless they come back within REMEMBER seconds.
 
     The notice waits in a process of the owner's own: the logout waits for nothing. Raises OSError.
     """
+    delay = folded.read_rules(folded.rule_file(argv[1:])).remember
     with Registry() as registry:
         answers = read_answers()
         answer = answers.get(ended.asked)
-        if answer is None:
+        if answer is None or folded.still_in(ended.asked, registry):
             return
         dismiss_notice(answer)
         answer["until"] = seconds_up() + delay
@@ -1272,7 +1613,7 @@ def tell_owner(ended: Session, login: Login, delay: int) -> None:
         answers = read_answers()
         answer = answers.setdefault(ended.asked, answer)
         answer["notice"] = [pid, process_start(pid)]
-        if any(session.asked == ended.asked for session in registry.sessions):
+        if any(session.asked == ended.asked for session in folded.sessions_in(registry)):
             dismiss_notice(answer)  # they have come back meanwhile
         write_answers(answers, registry)
 
@@ -1294,12 +1635,13 @@ SENTENCES = {
 }
 
 
-def ask_owner(login: Login, rules: Rules, decision: Decision, info: str) -> str:
+def ask_owner(login: Login, decision: Decision, pamh: Any) -> str:
     """Puts the question where the verdict is ASK; returns the key of the answer, and adds the answer to the decision.
 
     Raises Refused for every answer but Allow, and for nobody to answer where UNATTENDED is CLOSE.
     """
-    proof = Proof(login, info)
+    rules, proof = decision.rules, Proof(login, auth_info(pamh))
+    assert rules is not None
     try:
         word, who = ask(login, rules, proof)
     except (OSError, ValueError, RuntimeError) as error:
@@ -1316,9 +1658,16 @@ def ask_owner(login: Login, rules: Rules, decision: Decision, info: str) -> str:
     }
     decision.answer = why[word]
     raise Refused(decision, f"Access denied: {SENTENCES[word]}.")
+''')
 
 
 # ---- The windows: what the desktop's owner sees, in a process of the owner's own -------------------------------------
+
+folded(r'''
+if TYPE_CHECKING:
+    from PyQt5.QtCore import QEvent
+    from PyQt5.QtGui import QKeyEvent
+    from PyQt5.QtWidgets import QApplication, QLabel, QMessageBox
 
 CALM = 1.0  # seconds: a new window counts nothing for so long, and a key counts only after so long without keys
 FOREVER = float("inf")
@@ -1334,14 +1683,6 @@ def shorten(text: str, most: int) -> str:
 def from_where(rhost: str) -> str:
     """Where a login comes from, in a sentence."""
     return f"from {shorten(rhost, 60)}" if rhost else "on this computer"
-
-
-def duration(seconds: float) -> str:
-    """A span of time for people: 13 s, 2 min 13 s, 5 h 2 min."""
-    minutes, rest = divmod(max(0, round(seconds)), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def no_window(why: str) -> None:
@@ -1610,23 +1951,14 @@ def dialog_main() -> int:
     if answer != "gone":
         os.write(1, f"{answer}\n".encode())
     return 0
+''')
 
 
 # ---- The log: syslog, and a file for every month ---------------------------------------------------------------------
 
 LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG = 3, 4, 5, 6, 7
 LOG_AUTHPRIV = 10 << 3
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-FAULTS_LOGGED = 50
-
-
-def escape(char: str) -> str:
-    """A character as it may stand in a log: itself, or a backslash and its number."""
-    if char.isprintable() and char != "\\":
-        return char
-    if "\udc80" <= char <= "\udcff":  # a byte that is not UTF-8
-        return f"\\x{ord(char) - 0xDC00:02x}"
-    return char.encode("unicode_escape").decode()
+LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
 
 def printable(text: str) -> str:
@@ -1635,7 +1967,7 @@ def printable(text: str) -> str:
         return printable(text[:240]) + f"... ({len(text)} characters)"
     if text.isascii() and text.isprintable() and "\\" not in text:
         return text
-    return "".join(map(escape, text))
+    return "".join(map(folded.escape, text))
 
 
 def column(text: str) -> str:
@@ -1648,50 +1980,75 @@ def syslog(priority: int, message: str) -> None:
 
     Not by syslog(3): that keeps one ident and facility for the whole process, and they are the host's.
     """
-    now = time.localtime()
-    clock = f"{MONTHS[now.tm_mon - 1]} {now.tm_mday:2} {now.tm_hour:02}:{now.tm_min:02}:{now.tm_sec:02}"
-    line = f"<{LOG_AUTHPRIV | priority}>{clock} pam-accesscontrol[{os.getpid()}]: {message[:6000]}"
+    clock = time.asctime()[4:19]  # Nov  3 12:03:10, whatever the locale
+    line = "<%d>%s pam-accesscontrol[%d]: %s" % (LOG_AUTHPRIV | priority, clock, os.getpid(), message[:6000])
     try:
         log = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
-    except OSError:
-        return
-    try:
-        log.settimeout(2)
-        log.connect("/dev/log")
-        log.send(line.encode("utf-8", "backslashreplace"))
+        try:
+            log.settimeout(2)
+            log.connect("/dev/log")
+            log.send(line.encode("utf-8", "backslashreplace"))
+        finally:
+            log.close()
     except OSError:
         pass
-    finally:
-        log.close()
 
 
 def monthly(login: Login, action: str, outcome: str, why: str) -> None:
     """One line in the month's own file; never raises. The file is root's and adm's, whatever the host's umask."""
-    now = time.localtime()
-    path = time.strftime(f"{LOG_FOLDER}/pam-accesscontrol-%Y-%m.log", now)
-    clock = time.strftime("%Y-%m-%d %H:%M:%S", now)
-    line = f"{clock}  {login.kind:<4}  {action:<6}  {str(login):<28}  {outcome:<7}  {why}\n"
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+    clock = time.strftime("%Y-%m-%d %H:%M:%S")
+    path = LOG_FOLDER + "/pam-accesscontrol-" + clock[:7] + ".log"
+    line = "%s  %-4s  %-6s  %-28s  %-7s  %s\n" % (clock, login.kind, action, login, outcome, why)
     try:
         try:
-            descriptor = os.open(path, flags)
+            descriptor = os.open(path, LOG_FLAGS)
         except FileNotFoundError:
-            descriptor = os.open(path, flags | os.O_CREAT, 0)
-            os.fchown(descriptor, 0, adm_gid())
-            os.fchmod(descriptor, 0o640)
-        try:
+            descriptor = folded.new_month(path)
+        with open(descriptor, "ab", buffering=0) as file:
             about = os.fstat(descriptor)
-            if not stat.S_ISREG(about.st_mode) or about.st_uid != 0 or about.st_nlink != 1:
+            if not stat.S_ISREG(about.st_mode) or about.st_uid or about.st_nlink != 1:
                 raise OSError(0, "is not a plain file of root's")
-            os.write(descriptor, line.encode("utf-8", "backslashreplace"))
-        finally:
-            os.close(descriptor)
+            file.write(line.encode("utf-8", "backslashreplace"))
     except OSError as error:
         syslog(LOG_WARNING, f"{path} cannot be written: {error.strerror}")
 
 
+def duration(seconds: float) -> str:
+    """A span of time for people: 13 s, 2 min 13 s, 5 h 2 min."""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+folded(r'''
+# What the registry and the log need now and then.
+
+FAULTS_LOGGED = 50
+LOCK_PATIENCE = 10  # seconds
+
+
+def escape(char: str) -> str:
+    """A character as it may stand in a log: itself, or a backslash and its number."""
+    if char.isprintable() and char != "\\":
+        return char
+    if "\udc80" <= char <= "\udcff":  # a byte that is not UTF-8
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return char.encode("unicode_escape").decode()
+
+
+def new_month(path: str) -> int:
+    """Makes a log file, root's and adm's, whatever the host's umask; returns its descriptor. Raises OSError."""
+    descriptor = os.open(path, LOG_FLAGS | os.O_CREAT, 0)
+    os.fchown(descriptor, 0, adm_gid())
+    os.fchmod(descriptor, 0o640)
+    return descriptor
+
+
 def adm_gid() -> int:
     """The gid of adm, root's where there is no such group."""
+    import grp
+
     try:
         return grp.getgrnam("adm").gr_gid
     except KeyError:
@@ -1707,10 +2064,35 @@ def log_faults(rules: Rules) -> None:
         syslog(LOG_WARNING, f"{rules.name}: ignored {len(rest)} more lines: {', '.join(rest)}")
 
 
+def wait_for_lock(descriptor: int) -> None:
+    """Takes a lock that is held for milliseconds, see flock(2). Raises TimeoutError after LOCK_PATIENCE seconds.
+
+    Not for ever: who runs a guarded su may stop it with a signal at the moment at which it holds the lock.
+    """
+    import fcntl
+
+    deadline = time.monotonic() + LOCK_PATIENCE
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise TimeoutError(11, "another login holds the lock, and does not go on") from None
+            time.sleep(0.003)
+
+
+def log_error(phase: str, outcome: str, error: BaseException) -> None:
+    """One line in the log for an error in the plugin, with the traceback behind it."""
+    import traceback
+
+    lines = "".join(traceback.format_exception(type(error), error, error.__traceback__)).split("\n")
+    syslog(LOG_ERR, f"{phase}: {outcome}, for an error in the plugin: {' | '.join(map(printable, lines))}")
+''')
+
+
 # ---- The PAM functions: what pam_python.so calls ---------------------------------------------------------------------
 
-taken: Session | None = None  # by this PAM handle: pam_python loads the module anew for each
-FAIL_DELAY = 2_000_000  # microseconds: what pam_unix asks for after a wrong password, see pam_fail_delay(3)
+taken = ""  # the line in the registry of the session that this PAM handle has opened: each loads the module anew
 
 
 def item(pamh: Any, name: str) -> str:
@@ -1726,106 +2108,45 @@ def who_knocks(pamh: Any) -> Login:
     return Login(item(pamh, "service"), item(pamh, "user"), item(pamh, "rhost"))
 
 
-def auth_info(pamh: Any) -> str:
-    """How the person proved who they are, as sshd tells a session; see ExposeAuthInfo in sshd_config(5)."""
-    try:
-        return str(pamh.env["SSH_AUTH_INFO_0"] or "")
-    except (KeyError, UnicodeDecodeError):
-        return ""
-
-
-def rule_file(arguments: list[str]) -> str:
-    """The path of the rule file, from the arguments on the PAM line. Raises ValueError."""
-    path = RULE_FILE
-    for argument in arguments:
-        name, _, value = argument.partition("=")
-        if name != "conf":
-            raise ValueError(f"has an argument that is not conf=PATH: {printable(argument)}")
-        path = value
-    return path
-
-
-def rules_for(argv: list[str]) -> Rules:
-    """The rules that the PAM line names; the faults in a file that was not read before go to the log."""
-    try:
-        path = rule_file(argv[1:])
-    except ValueError as error:
-        return distrusted("the PAM line", str(error))
-    known = read_before.get(path)
-    rules = read_rules(path)
-    if read_before.get(path) is not known:
-        log_faults(rules)
-    return rules
-
-
-def examine(phase: str, pamh: Any, argv: list[str]) -> tuple[Login, Rules, Decision]:
-    """Reads the rules and decides, for any phase. Raises Refused for a verdict of CLOSE."""
-    login = who_knocks(pamh)
-    rules = rules_for(argv)
-
-    def note(line: str) -> None:
-        syslog(LOG_DEBUG, f"{login.kind} {phase} {login}: {line}")
-
-    decision = decide(rules, login, note if rules.debug else None)
-    if decision.verdict == "CLOSE":
-        raise Refused(decision, f"Access denied: {printable(login.user)} may not log in {login.over}.")
-    return login, rules, decision
-
-
-def refuse(phase: str, pamh: Any, refused: Refused) -> None:
-    """Writes a refusal down, with the rule behind it."""
-    decision, login = refused.decision, who_knocks(pamh)
-    syslog(LOG_NOTICE, f"{login.kind} {phase} {login}: {decision.verdict}, refused: {decision.outcome}")
-    monthly(login, decision.action, "denied", f"{decision.where} {decision.answer}".rstrip())
-
-
-def tell(pamh: Any, flags: int, sentence: str) -> None:
-    """Shows a sentence to the person at the door, where the host has a way to; see PAM_ERROR_MSG in pam_conv(3)."""
-    if flags & pamh.PAM_SILENT:
-        return
-    try:
-        pamh.conversation(pamh.Message(pamh.PAM_ERROR_MSG, sentence))
-    except pamh.exception:
-        pass
-
-
 def at_the_door(phase: str, refusal: int, pamh: Any, flags: int, argv: list[str]) -> int:
     """One PAM call that may refuse: returns `refusal`, or PAM_IGNORE, since no rule vouches for anybody."""
     global taken
+    gc.freeze()  # pam_python ends its Python with the PAM handle, and to look for cycles then takes 2 ms (tests/bench)
     try:
-        if GREETERS.fullmatch(item(pamh, "service")):  # some include the file of login, and our lines with it
-            return int(pamh.PAM_IGNORE)
-        login, rules, decision = examine(phase, pamh, argv)
+        login = who_knocks(pamh)
+        if login.service.endswith("-greeter") or login.service == "gdm-launch-environment":
+            return int(pamh.PAM_IGNORE)  # a program that asks who somebody is; some include the file of login
+        decision = judge(argv, login, phase)
+        if decision.verdict == "CLOSE":
+            raise Refused(decision, "")
         if phase == "session":
-            asked = ask_owner(login, rules, decision, auth_info(pamh)) if decision.verdict == "ASK" else NOT_ASKED
-            taken = count_in(decision, rules, login, asked)
+            asked = folded.ask_owner(login, decision, pamh) if decision.verdict == "ASK" else NOT_ASKED
+            taken = count_in(decision, login, asked)
+            monthly(login, decision.action, "granted", (decision.where + " " + decision.answer).rstrip())
         elif decision.limits:
-            count_in(decision, rules, login)
+            count_in(decision, login)
+        log_decision(LOG_INFO, phase, login, decision, "")
+        return int(pamh.PAM_IGNORE)
     except Refused as refused:
-        refuse(phase, pamh, refused)
-        if phase == "auth":
-            pamh.fail_delay(FAIL_DELAY)
-        else:
-            tell(pamh, flags, refused.sentence)
-        return refusal
+        folded.refuse(phase, login, refused, pamh, flags)
     except BaseException as error:  # pam_python would refuse, too, but the log would not say who was at the door
         complain(phase, "refused", error)
-        return refusal
-    syslog(LOG_INFO, f"{login.kind} {phase} {login}: {decision.verdict}, {decision.outcome}")
-    if phase == "session":
-        monthly(login, decision.action, "granted", f"{decision.where} {decision.answer}".rstrip())
-    return int(pamh.PAM_IGNORE)
+    return refusal
+
+
+def log_decision(priority: int, phase: str, login: Login, decision: Decision, outcome: str) -> None:
+    """One line to syslog on a decision: who, what, and by which rule."""
+    answer = decision.answer and ": " + decision.answer
+    told = login.kind, phase, login, decision.verdict, outcome, decision.where, decision.why, answer
+    syslog(priority, "%s %s %s: %s, %s%s: %s%s" % told)
 
 
 def complain(phase: str, outcome: str, error: BaseException) -> None:
-    """One line in the log for what must not happen, with the traceback behind it."""
+    """One line in the log for what must not happen; never raises."""
     try:
-        import traceback
-
-        lines = "".join(traceback.format_exception(type(error), error, error.__traceback__)).split("\n")
-        syslog(LOG_ERR, f"{phase}: {outcome}, for an error in the plugin: {' | '.join(map(printable, lines))}")
+        folded.log_error(phase, outcome, error)
     except BaseException:
-        pass
+        syslog(LOG_ERR, f"{phase}: {outcome}, for an error in the plugin")
 
 
 def pam_sm_authenticate(pamh: Any, flags: int, argv: list[str]) -> int:
@@ -1852,14 +2173,16 @@ def pam_sm_close_session(pamh: Any, flags: int, argv: list[str]) -> int:
     """Gives the place back, and writes the end down. See pam_sm_close_session(3)."""
     global taken
     try:
-        if taken is not None:
-            ended, taken = taken, None
+        if taken:
+            line, taken = taken, ""
             login = who_knocks(pamh)
-            lasted = f"after {duration(time.time() - ended.since)}"
+            *_, since, _, _, action, _, asked = line[:-1].split("\t")
+            lasted = "after " + duration(time.time() - int(since))
             syslog(LOG_INFO, f"{login.kind} session {login}: closed {lasted}")
-            monthly(login, ended.action, "closed", lasted)
-            if count_out(ended):
-                tell_owner(ended, login, rules_for(argv).remember)
+            monthly(login, action, "closed", lasted)
+            count_out(line)
+            if asked != NOT_ASKED:
+                folded.tell_owner(folded.Session(line), login, argv)
     except OSError as error:
         syslog(LOG_WARNING, f"session: a place is given back only when its process ends: {error}")
     except BaseException as error:
@@ -1867,8 +2190,46 @@ def pam_sm_close_session(pamh: Any, flags: int, argv: list[str]) -> int:
     return int(pamh.PAM_IGNORE)
 
 
+folded(r'''
+# How somebody is refused.
+
+FAIL_DELAY = 2_000_000  # microseconds: what pam_unix asks for after a wrong password, see pam_fail_delay(3)
+
+
+def rule_file(arguments: list[str]) -> str:
+    """The path of the rule file, from the arguments on the PAM line. Raises Fault."""
+    path = RULE_FILE
+    for argument in arguments:
+        name, _, value = argument.partition("=")
+        if name != "conf":
+            raise Fault(f"has an argument that is not conf=PATH: {printable(argument)}")
+        path = value
+    return path
+
+
+def refuse(phase: str, login: Login, refused: Refused, pamh: Any, flags: int) -> None:
+    """Writes a refusal down, with the rule behind it, and tells the person; in auth it looks like a wrong password."""
+    decision = refused.decision
+    log_decision(LOG_NOTICE, phase, login, decision, "refused: ")
+    monthly(login, decision.action, "denied", f"{decision.where} {decision.answer}".rstrip())
+    if phase == "auth":
+        pamh.fail_delay(FAIL_DELAY)
+    elif not flags & pamh.PAM_SILENT:
+        tell(pamh, str(refused) or f"Access denied: {printable(login.user)} may not log in {folded.over(login)}.")
+
+
+def tell(pamh: Any, sentence: str) -> None:
+    """Shows a sentence to the person at the door, where the host has a way to; see PAM_ERROR_MSG in pam_conv(3)."""
+    try:
+        pamh.conversation(pamh.Message(pamh.PAM_ERROR_MSG, sentence))
+    except pamh.exception:
+        pass
+''')
+
+
 # ---- The command: check, explain, status, ask ------------------------------------------------------------------------
 
+folded(r'''
 PAM_FOLDER = "/etc/pam.d"
 STATUS = {"OPEN": 0, "CLOSE": 1, "ASK": 3}
 PAM_LINE = re.compile(r"-?(auth|account|session|password)\s+(\[[^]]*\]|\S+)\s+(\S+)\s*(.*)", re.IGNORECASE)
@@ -1949,7 +2310,7 @@ def rule_file_of(service: str) -> str:
     for line in pam_lines(service, "account"):
         if line.ours:
             try:
-                return rule_file(line.arguments.split()[1:])
+                return folded.rule_file(line.arguments.split()[1:])
             except ValueError as error:
                 raise UsageError(f"{line.at}: {error}") from None
     return RULE_FILE
@@ -1961,16 +2322,21 @@ def pam_service(name: str) -> str:
     for service in services:
         if re.fullmatch("[a-z0-9_@+-][a-z0-9._@+-]*", service) and os.path.isfile(os.path.join(PAM_FOLDER, service)):
             return service
-    if name.upper() in SERVICES or name.lower() in CLASS_OF:
+    if name.upper() in SERVICES or class_of(name.lower()):
         return services[0]
     raise UsageError(f"there is no service {printable(name)}: SSH, TTY, XDM, or a file in {PAM_FOLDER}")
+
+
+def class_of(service: str) -> str:
+    """The name that rules use for a PAM service, empty for one that goes by its own."""
+    return next((name for name in SERVICES if service in SERVICES[name]), "")
 
 
 def covers(wide: tuple[int, int, int] | None, narrow: tuple[int, int, int] | None) -> bool:
     """Whether every address of one network lies in another; None is everywhere."""
     if wide is None or wide == narrow:
         return True
-    if narrow is None or LOCAL in (wide, narrow):
+    if narrow is None or folded.LOCAL in (wide, narrow):
         return False
     return wide[0] == narrow[0] and wide[2] >= narrow[2] and narrow[1] >> (wide[2] - narrow[2]) == wide[1]
 
@@ -1981,7 +2347,7 @@ def unreachable(rules: Rules) -> Iterator[tuple[int, str]]:
     for rule in rules.rules:
         if rule.action == "NUMBER":
             continue
-        services = {"ALL", rule.service, CLASS_OF.get(rule.service.lower(), rule.service)}
+        services = {"ALL", rule.service, class_of(rule.service.lower()) or rule.service}
         by = []
         for entry in rule.entries:
             keys = {(rule.target, entry.name), ("USER", None), ("GROUP", None)}
@@ -1995,6 +2361,8 @@ def unreachable(rules: Rules) -> Iterator[tuple[int, str]]:
 
 def unknown_names(rules: Rules) -> Iterator[tuple[int, str]]:
     """The users, groups and services that this machine does not know."""
+    import grp
+
     for rule in rules.rules:
         try:
             if rule.service != "ALL":
@@ -2015,14 +2383,14 @@ def root_locked_out(rules: Rules) -> str:
     """Why root has no way in at all, as far as rules tell; empty where there is one."""
     entries = [entry for rule in rules.rules for entry in rule.entries if entry.name in (None, "root", "wheel", "sudo")]
     hosts = {"", "198.51.100.1", "2001:db8::1"}
-    for bits, number, ignored in filter(None, {entry.network for entry in entries} - {LOCAL}):
+    for bits, number, ignored in filter(None, {entry.network for entry in entries} - {folded.LOCAL}):
         hosts.add(_socket.inet_ntop(_socket.AF_INET if bits == 32 else _socket.AF_INET6,
                                     (number << ignored).to_bytes(bits // 8, "big")))
-    groups = Groups("root")
+    groups = folded.Groups("root")
     closed = set()
     for service in ("sshd", "login", "lightdm"):
         for host in hosts:
-            decision = decide(rules, Login(service, "root", host, groups))
+            decision = folded.decide(rules, Login(service, "root", host, groups))
             if decision.verdict != "CLOSE" and all(limit.most for limit in decision.limits):
                 return ""
             closed.add(decision.where)
@@ -2031,12 +2399,12 @@ def root_locked_out(rules: Rules) -> str:
 
 def faults_of(path: str) -> Iterator[str]:
     """Everything that check finds, as FILE:LINE: what."""
-    rules = read_rules(os.path.abspath(path))
+    rules = folded.read_rules(os.path.abspath(path))
     if rules.distrust:
         yield f"{printable(path)}: {rules.distrust}"
         if not os.path.isfile(path):
             return
-        rules = parse(read_text(path), path)
+        rules = folded.parse(folded.read_text(path), path)
     found = sorted([*rules.faults, *unreachable(rules), *unknown_names(rules)])
     yield from (f"{printable(path)}:{line}: {what}" for line, what in found)
     locked_out = root_locked_out(rules)
@@ -2065,18 +2433,19 @@ def check(path: str | None) -> int:
 
 def explain(name: str, user: str, address: str) -> int:
     """Prints what a login would meet, and why; returns 0 for OPEN, 1 for CLOSE, 3 for ASK. Raises UsageError."""
-    if address and address != "LOCAL" and parse_address(address) is None:
+    if address and address != "LOCAL" and folded.parse_address(address) is None:
         raise UsageError(f"{printable(address)} is no address: IPv4, IPv6, or LOCAL")
     service = pam_service(name)
     login = Login(service, user, "" if address == "LOCAL" else address)
     must_be_readable(rule_file_of(service))
-    rules = read_rules(rule_file_of(service))
-    decision = decide(rules, login)
-    print(f"{decision.verdict:<7} {printable(user)} {login.over} {'from ' + address if login.rhost else 'locally'}")
+    rules = folded.read_rules(rule_file_of(service))
+    decision = folded.decide(rules, login)
+    place = f"from {address}" if login.rhost else "locally"
+    print(f"{decision.verdict:<7} {printable(user)} {folded.over(login)} {place}")
     print(f"rule    {decision.where}: {decision.why}")
     try:
         login.groups.ask()
-        print(f"groups  {', '.join(map(printable, sorted(login.groups.names)))}")
+        print(f"groups  {', '.join(map(printable, sorted(login.groups.names())))}")
     except CannotTell as reason:
         print(f"groups  {reason}")
     crowd = everybody() if decision.limits and os.geteuid() == 0 else None
@@ -2089,7 +2458,7 @@ def explain(name: str, user: str, address: str) -> int:
 def how_full(limit: Limit, user: str, uid: int, crowd: Crowd) -> str:
     """How full a limit is, and by whom."""
     try:
-        return f"{room(limit, user, uid, crowd)[1]}: {', '.join(crowd.names(limit, uid)) or 'nobody'}"
+        return f"{folded.room(limit, user, uid, crowd)[1]}: {', '.join(crowd.names(limit, uid)) or 'nobody'}"
     except CannotTell as reason:
         return str(reason)
 
@@ -2099,10 +2468,7 @@ def everybody() -> Crowd:
     if os.geteuid() != 0:
         raise UsageError("only root can see who is in")
     with Registry() as registry:
-        registry.bury_the_dead()
-        crowd = Crowd(registry.sessions)
-        crowd.forget(registry.leaving)
-        return crowd
+        return folded.at_a_closer_look(registry)
 
 
 def status(as_json: bool) -> int:
@@ -2111,8 +2477,8 @@ def status(as_json: bool) -> int:
     guarded = {service: list(unguarded_ways(service)) for service in guarded_services()}
     files = sorted({rule_file_of(service) for service in guarded} or {RULE_FILE})
     limits = [
-        limit_status(f"{rules.where(rule)} {rule.service}", Limit(rule, entry.name, entry.most), crowd)
-        for rules in map(read_rules, files)
+        limit_status(f"{rules.where(rule)} {rule.service}", folded.Limit(rule, entry.name, entry.most), crowd)
+        for rules in map(folded.read_rules, files)
         for rule in rules.rules
         if rule.action == "NUMBER"
         for entry in rule.entries
@@ -2122,7 +2488,7 @@ def status(as_json: bool) -> int:
         for it in crowd.ours
     ]
     others = {uid for _, uid in crowd.others} - {session.uid for session in crowd.ours}
-    names = sorted(column(user_name(uid)) for uid in others)
+    names = sorted(column(folded.user_name(uid)) for uid in others)
     if as_json:
         import json
 
@@ -2157,7 +2523,7 @@ def limit_status(where: str, limit: Limit, crowd: Crowd) -> dict[str, Any]:
 def try_window() -> int:
     """Shows the dialog, with made-up data, on the desktop of whoever calls; prints the answer."""
     try:
-        print(show_question(made_up_question()))
+        print(folded.show_question(folded.made_up_question()))
     except ImportError:
         raise UsageError("there is no PyQt5: install python3-pyqt5") from None
     return 0
@@ -2213,7 +2579,8 @@ def main(arguments: list[str]) -> int:
     except (UsageError, ValueError, OSError) as error:
         print(f"pam-accesscontrol: {error}", file=sys.stderr)
         return 2
+''')
 
 
 if __name__ == "__main__":
-    sys.exit(dialog_main() if sys.argv[1:] == ["--dialog"] else main(sys.argv[1:]))
+    sys.exit(folded.dialog_main() if sys.argv[1:] == ["--dialog"] else folded.main(sys.argv[1:]))

@@ -13,12 +13,12 @@ MODULE = Path("/lib/security/accesscontrol.py")
 # Behind the plugin's own text, and so instead of its own function.
 INSTEAD = """
 
-real_decide = decide
+real_judge = judge
 
 
-def decide(*given):
+def judge(*given):
     {statement}
-    return real_decide(*given)
+    return real_judge(*given)
 """
 
 
@@ -65,7 +65,7 @@ def test_it_refuses_and_logs_one_line(error: str, broken, journal) -> None:
     for phase, line in zip(("auth", "account", "session"), lines):
         assert line.startswith(f"{phase}: refused, ")
         assert "Traceback (most recent call last)" in line
-        assert "in decide" in line and "\n" not in line
+        assert "in judge" in line and "\n" not in line
 
 
 def test_a_plugin_that_python_cannot_read_refuses(service, tmp_path: Path) -> None:

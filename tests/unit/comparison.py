@@ -31,6 +31,8 @@ def disagreements(text, logins):
         compare(who, ours, expected(file, login))
         compare(f"{who}, with the ignored lines blanked", decision(without, login), ours)
         compare(f"{who}, with every rule noted", decision(rules, login, note=lambda _: None), ours)
+        compare(f"{who}, with the lines that are left in the sieve", sieved(text, login), ours)
+        compare(f"{who}, with those that are left of a long file", sieved(text, login, many=2), ours)
     return found
 
 
@@ -69,6 +71,17 @@ def decision(rules, login, note=None):
     found = accesscontrol.decide(rules, accesscontrol.Login(service, user, rhost, GroupsFrom(groups)), note)
     limits = [(limit.rule.line, limit.target, limit.name, limit.most) for limit in found.limits]
     return found.verdict, found.rule.line if found.rule else 0, [] if found.verdict == "CLOSE" else limits
+
+
+def sieved(text, login, many=1000):
+    """The same, by what a login really reads: the lines that may have a say in it, and as rules only where it must."""
+    service, user, rhost, groups = login
+    accesscontrol.MANY = many
+    rows, plain = accesscontrol.sieve(text, accesscontrol.Login(service, user, rhost, GroupsFrom(groups)))
+    if not plain:
+        return decision(accesscontrol.parse_rows(rows, "/etc/rules"), login)
+    found = accesscontrol.plain_verdict(rows, "rules")
+    return found.verdict, int(found.where.partition(":")[2] or 0), []
 
 
 def expected(file, login):

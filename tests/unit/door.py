@@ -13,6 +13,9 @@ class GroupsFrom:
         self.members = members
         self.asked = []
 
+    def names(self):
+        return frozenset(name for name in self.members or () if self.members[name])
+
     def has(self, name, closing):
         self.asked.append(name)
         if self.members is None:

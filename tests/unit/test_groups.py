@@ -50,10 +50,10 @@ def test_a_directory_that_fails_cannot_be_told(monkeypatch):
     def fails(name):
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(accesscontrol.grp, "getgrnam", fails)
+    monkeypatch.setattr(grp, "getgrnam", fails)
     with pytest.raises(accesscontrol.CannotTell):
         accesscontrol.Groups(ME).has("no-such-group", True)
-    monkeypatch.setattr(accesscontrol.pwd, "getpwnam", fails)
+    monkeypatch.setattr(pwd, "getpwnam", fails)
     for closing in (True, False):
         with pytest.raises(accesscontrol.CannotTell):
             accesscontrol.Groups(ME).has(MINE[0], closing)
@@ -62,15 +62,15 @@ def test_a_directory_that_fails_cannot_be_told(monkeypatch):
 def test_a_second_name_of_a_group_is_that_group_where_a_rule_closes(monkeypatch):
     """Two lines of /etc/group may have one number; members of the one are members of the other."""
     mine = grp.getgrnam(MINE[0])
-    monkeypatch.setattr(accesscontrol.grp, "getgrnam", lambda name: mine)
+    monkeypatch.setattr(grp, "getgrnam", lambda name: mine)
     assert accesscontrol.Groups(ME).has("second-name", True)
 
 
 def test_the_directory_is_asked_once_for_all_rules_that_open(monkeypatch):
     asked = []
     getpwnam = pwd.getpwnam
-    monkeypatch.setattr(accesscontrol.pwd, "getpwnam", lambda name: asked.append(name) or getpwnam(name))
-    monkeypatch.setattr(accesscontrol.grp, "getgrnam", asked.append)
+    monkeypatch.setattr(pwd, "getpwnam", lambda name: asked.append(name) or getpwnam(name))
+    monkeypatch.setattr(grp, "getgrnam", asked.append)
     text = "".join(f"SSH OPEN GROUP group{number}\n" for number in range(1000))
     rules = accesscontrol.parse(text, "/etc/rules")
     assert accesscontrol.decide(rules, accesscontrol.Login("sshd", ME, "")).verdict == "CLOSE"
@@ -78,7 +78,7 @@ def test_the_directory_is_asked_once_for_all_rules_that_open(monkeypatch):
 
 
 def test_nobody_is_looked_up_before_a_rule_needs_it(monkeypatch):
-    monkeypatch.setattr(accesscontrol.pwd, "getpwnam", lambda name: pytest.fail("looked up"))
+    monkeypatch.setattr(pwd, "getpwnam", lambda name: pytest.fail("looked up"))
     rules = accesscontrol.parse("SSH OPEN USER bob\nSSH CLOSE GROUP ALL", "/etc/rules")
     assert accesscontrol.decide(rules, accesscontrol.Login("sshd", "bob", "")).verdict == "OPEN"
     assert accesscontrol.decide(rules, accesscontrol.Login("sshd", "mallory", "")).verdict == "CLOSE"

@@ -88,7 +88,7 @@ def test_what_a_decision_says_is_one_line_whoever_is_at_the_door(name):
         f"SSH OPEN USER \"{name}\"", f"FOO:{name}"):
         for somebody in (login("sshd", name, "192.0.2.1"), login("sshd", "bob", name), login(name, "bob", "")):
             found = accesscontrol.decide(accesscontrol.parse(text, f"/etc/{name}"), somebody, notes.append)
-            notes += [found.why, found.where, str(somebody), somebody.over]
+            notes += [found.why, found.where, str(somebody), accesscontrol.over(somebody)]
     assert [note for note in notes if not note.isprintable() or len(note) > 3000] == []
 
 
