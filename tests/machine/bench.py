@@ -1,0 +1,329 @@
+"""What a login costs. tests/bench runs this; it is no test, and holds nothing against a clock.
+
+CPU time is that of whole pamtester runs over the four phases, taken in turns with an empty plugin, so that whatever
+else the machine does meets both alike.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from desktop import Desktop
+from limits import REGISTRY, start_of
+from machine import run, ssh, ssh_command
+
+pytest_plugins = ["desktop_fixtures"]
+
+PAIRS = 21
+CROWDS = 7
+HERE = Path(__file__).parent
+RESULTS = HERE.parent / "BENCHMARK.md"
+PICTURE = HERE.parent / "pictures/benchmark.png"
+SCRATCH = Path("/run/benchmark")
+PHASES = ("authenticate", "acct_mgmt", "open_session", "close_session")
+NAMES = ("authenticate", "setcred", "acct_mgmt", "open_session", "close_session")
+EMPTY = "".join(f"def pam_sm_{name}(pamh, flags, argv):\n    return pamh.PAM_IGNORE\n" for name in NAMES)
+OURS = "pam_python.so /lib/security/accesscontrol.py"
+SIZES = (10, 100, 1_000, 10_000, 100_000)
+SLEEPERS = """
+import os, signal, sys
+for _ in range(int(sys.argv[1])):
+    pid = os.fork()
+    pid or signal.pause()
+    print(pid)
+signal.pause()
+"""
+ACCESS_GROUPS_MOST = 1_000  # with ten times as many, pam_access takes minutes
+
+rows: list[tuple[str, str, str, str]] = []
+curves: dict[str, list[tuple[int, float]]] = {}
+
+
+# ----------------------------------------------------------------------------------------------------------- measuring
+
+
+def cost_of(service: str) -> float:
+    """Milliseconds of CPU that one pamtester run takes."""
+    with subprocess.Popen(["pamtester", service, "bob", *PHASES], stdout=subprocess.DEVNULL) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, f"{service} does not let bob in"
+    return 1000 * (usage.ru_utime + usage.ru_stime)
+
+
+def in_turns(*services: str, pairs: int = PAIRS) -> list[float]:
+    """The median cost of each service, taken in turns, when each has run once before."""
+    for service in services:
+        cost_of(service)
+    found = [[cost_of(service) for service in services] for _ in range(pairs)]
+    return [statistics.median(costs) for costs in zip(*found)]
+
+
+def memory(service: str) -> float:
+    """The most memory that one run has, in MiB, by the median; a fork of us would be as large as we are."""
+    line = ("/usr/bin/time", "--format=%M", "pamtester", service, "bob", *PHASES)
+    return statistics.median(int(run(*line).stderr) for _ in range(PAIRS)) / 1024
+
+
+def instructions(service: str) -> float:
+    """Millions of instructions of one run outside of the kernel."""
+    line = ("valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null")
+    said = run(*line, "pamtester", service, "bob", *PHASES, env={"PATH": os.environ["PATH"]}).stderr
+    found = re.search(r"I +refs: +([0-9,]+)", said)
+    assert found, said
+    return int(found[1].replace(",", "")) / 1e6
+
+
+def seconds(action: Callable[[], object]) -> float:
+    begin = time.monotonic()
+    action()
+    return time.monotonic() - begin
+
+
+def row(case: str, goal: str, ours: str, other: str) -> None:
+    print(f"\n{case}: {ours}, goal {goal} ({other})", file=sys.stderr, flush=True)
+    rows.append((case, ours, goal, other))
+
+
+# ------------------------------------------------------------------------------------------------------- what is there
+
+
+def stack(*lines: str) -> str:
+    """A PAM service of these lines, where everybody else lets everybody in."""
+    kinds = ("auth", "account", "session")
+    return "".join(f"{kind} required {line}\n" for kind in kinds for line in (*lines, "pam_permit.so"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _services() -> Iterator[None]:
+    SCRATCH.mkdir()
+    (SCRATCH / "empty.py").write_text(EMPTY)
+    access = f"account required pam_access.so nodefgroup accessfile={SCRATCH}/access.conf\n"
+    services = {"ours": stack(OURS), "empty": stack(f"pam_python.so {SCRATCH}/empty.py"), "access": access + stack()}
+    for name, text in services.items():
+        Path("/etc/pam.d", f"bench-{name}").write_text(text)
+    yield
+    for name in services:
+        Path("/etc/pam.d", f"bench-{name}").unlink()
+    shutil.rmtree(SCRATCH)
+    write_down()
+
+
+def user_rules(number: int) -> str:
+    return "DEFAULT:CLOSE\n" + "".join(f"ALL OPEN USER user{n}\n" for n in range(number - 1)) + "ALL OPEN USER bob\n"
+
+
+def group_rules(number: int) -> str:
+    return "DEFAULT:CLOSE\n" + "".join(f"ALL OPEN GROUP group{n}\n" for n in range(number - 1)) + "ALL OPEN GROUP lp\n"
+
+
+def address_rules(number: int) -> str:
+    """Half of them IPv4, half IPv6."""
+    pairs = (
+        f"ALL OPEN USER user{n}@10.{n // 256}.{n % 256}.0/24\nALL OPEN USER user{n}@2001:db8:{n:x}::/48\n"
+        for n in range(number // 2)
+    )
+    return "DEFAULT:CLOSE\n" + "".join(pairs) + "ALL OPEN USER bob@LOCAL\n"
+
+
+def write_access(*who: str) -> None:
+    lines = [f"+:{name}:ALL\n" for name in who]
+    (SCRATCH / "access.conf").write_text("".join(lines) + "-:ALL:ALL\n")
+
+
+@contextmanager
+def groups_in_etc(number: int) -> Iterator[None]:
+    """Within the block, so many groups exist."""
+    groups = Path("/etc/group")
+    kept = groups.read_text()
+    groups.write_text(kept + "".join(f"group{n}:x:{20_000 + n}:\n" for n in range(number)))
+    yield
+    groups.write_text(kept)
+
+
+@contextmanager
+def sessions_known(number: int) -> Iterator[None]:
+    """Within the block, the plugin knows so many sessions of users, whose processes live."""
+    line = [sys.executable, "-uc", SLEEPERS, str(number)]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, start_new_session=True) as parent:
+        assert parent.stdout
+        pids = [int(parent.stdout.readline()) for _ in range(number)]
+        REGISTRY.write_text("".join(
+            f"{pid}\t{start_of(pid)}\t0\t{30_000 + pid}\t,100,\t1800000000\tSSH\tu{pid}@10.0.0.1\tOPEN\trules:1\t-\n"
+            for pid in pids
+        ))
+        yield
+        os.killpg(parent.pid, 9)
+    REGISTRY.unlink()
+
+
+@contextmanager
+def unguarded() -> Iterator[None]:
+    """Within the block, sshd does not call the plugin."""
+    service = Path("/etc/pam.d/sshd")
+    kept = service.read_text()
+    service.write_text("".join(line for line in kept.splitlines(True) if "accesscontrol" not in line))
+    yield
+    service.write_text(kept)
+
+
+# ----------------------------------------------------------------------------------------------------------- the cases
+
+
+def against_empty(case: str, goal: str, text: str, rules: Callable[[str], None]) -> float:
+    """A row that holds the plugin under some rules against an empty one; returns its ms."""
+    rules(text)
+    ours, empty = in_turns("bench-ours", "bench-empty")
+    row(case, goal, f"{ours / empty:.2f}", f"{ours:.1f} ms, an empty plugin {empty:.1f} ms")
+    return ours
+
+
+@pytest.mark.parametrize(("number", "goal"), [(10, "1.20"), (1_000, "1.25"), (10_000, "1.40"), (100_000, "2.5")])
+def test_user_rules(number: int, goal: str, rules) -> None:
+    against_empty(f"{number:,} USER rules", goal, user_rules(number), rules)
+
+
+def test_instructions_and_memory_for_ten_rules(rules) -> None:
+    rules(user_rules(10))
+    ours, empty = instructions("bench-ours"), instructions("bench-empty")
+    row("10 USER rules, instructions", "none", f"{ours / empty:.2f}", f"{ours:.0f} million, empty {empty:.0f} million")
+    most, least = memory("bench-ours"), memory("bench-empty")
+    row("10 USER rules, peak memory", "1.15", f"{most / least:.2f}", f"{most:.1f} MiB, empty {least:.1f} MiB")
+
+
+def test_group_rules(rules) -> None:
+    with groups_in_etc(1_000):
+        ours = against_empty("1,000 GROUP rules", "1.30", group_rules(1_000), rules)
+        write_access(*(f"(group{n})" for n in range(999)), "(lp)")
+        [access] = in_turns("bench-access", pairs=5)
+    times = f"{access / ours:.1f} times"
+    row("1,000 GROUP rules, pam_access against ours", "at least 15 times", times, f"{access:.0f} ms")
+
+
+def test_rules_with_addresses(rules) -> None:
+    against_empty("1,000 rules with addresses", "1.5", address_rules(1_000), rules)
+
+
+def test_a_limit_with_a_thousand_sessions_known(rules) -> None:
+    with sessions_known(1_000):
+        text = "ALL OPEN USER bob\nALL NUMBER GROUP users:1200\n"
+        against_empty("NUMBER, 1,000 sessions known", "2.0", text, rules)
+
+
+def test_the_cost_grows_no_faster_than_the_file(rules) -> None:
+    for name in ("this plugin", "an empty plugin", "pam_access, users", "pam_access, groups"):
+        curves[name] = []
+    for number in SIZES:
+        rules(user_rules(number))
+        write_access(*(f"user{n}" for n in range(number - 1)), "bob")
+        costs = in_turns("bench-ours", "bench-empty", "bench-access", pairs=7)
+        for name, cost in zip(curves, costs):
+            curves[name].append((number, cost))
+        if number <= ACCESS_GROUPS_MOST:
+            with groups_in_etc(number):
+                write_access(*(f"(group{n})" for n in range(number - 1)), "(lp)")
+                [access] = in_turns("bench-access", pairs=3)
+            curves["pam_access, groups"].append((number, access))
+
+
+def test_ssh(rules) -> None:
+    rules(user_rules(10))
+
+    def login() -> None:
+        ssh("bob", check=True)
+
+    def crowd() -> None:
+        line, environment = ssh_command("bob")
+        clients = [subprocess.Popen(line, env=environment, stdin=subprocess.DEVNULL) for _ in range(50)]
+        assert not any(client.wait() for client in clients)
+
+    for case, goal, action, pairs in (
+        ("ssh host true", "1.20", login, PAIRS),
+        ("50 parallel ssh logins", "1.25", crowd, CROWDS),
+    ):
+        guarded, free = [], []
+        action()
+        for _ in range(pairs):
+            guarded.append(seconds(action))
+            with unguarded():
+                free.append(seconds(action))
+        ours, others = statistics.median(guarded), statistics.median(free)
+        row(case, goal, f"{ours / others:.2f}", f"{ours:.3f} s, not guarded {others:.3f} s")
+
+
+def test_from_the_connection_to_the_dialog(desktop: Desktop, rules) -> None:
+    rules("SSH ASK USER bob\n")
+    times = []
+    for _ in range(PAIRS):
+        with desktop.beside("xprop", "-root", "-spy", "_NET_CLIENT_LIST") as watcher:
+            assert watcher.stdout
+            watcher.stdout.readline()  # what is there before
+            begin = time.monotonic()
+            desktop.knock("bob")
+            watcher.stdout.readline()
+            times.append(time.monotonic() - begin)
+        desktop.answer("Deny")
+        desktop.clear()
+    spread = f"{min(times):.2f} to {max(times):.2f} s"
+    row("from the connection to the dialog", "0.6 s", f"{statistics.median(times):.2f} s", spread)
+
+
+# ------------------------------------------------------------------------------------------------------ what was found
+
+
+def version(package: str) -> str:
+    return run("dpkg-query", "--show", "--showformat", "${Version}", package).stdout
+
+
+def write_down() -> None:
+    """The table and the picture."""
+    model = next((row.partition(":")[2].strip() for row in Path("/proc/cpuinfo").read_text().splitlines()
+                  if row.startswith("model name")), platform.machine())
+    system = next(row for row in Path("/etc/os-release").read_text().splitlines() if row.startswith("PRETTY_NAME"))
+    load = Path("/proc/loadavg").read_text().split()[0]
+    packages = ("libpam-python", "libpython3-stdlib", "libpam-runtime", "openssh-server")
+    lines = [
+        "# What a login costs",
+        "",
+        "Made by `tests/bench`. CPU time is that of whole `pamtester` runs over the four phases (authenticate,",
+        f"acct_mgmt, open_session, close_session), taken in turns, the median of {PAIRS}; a ratio is to an empty",
+        "pam_python plugin, or to what is not guarded. A login over ssh is wall time.",
+        "",
+        "| case | measured | goal, at most | |",
+        "|---|---|---|---|",
+        *(f"| {case} | {ours} | {goal} | {other} |" for case, ours, goal, other in rows),
+        "",
+        "![CPU time by number of rules](pictures/benchmark.png)",
+        "",
+        f"{time.strftime('%Y-%m-%d')}, {system.partition('=')[2].strip(chr(34))}, Linux {platform.release()}, {model},",
+        f"{os.cpu_count()} CPUs, load {load} at the end. " + ", ".join(f"{it} {version(it)}" for it in packages) + ".",
+        "",
+    ]
+    RESULTS.write_text("\n".join(lines))
+    draw()
+
+
+def draw() -> None:
+    """CPU time against the number of rules, both logarithmic."""
+    PICTURE.parent.mkdir(exist_ok=True)
+    blocks = "".join(f"$c{n} << E\n" + "".join(f"{x} {y}\n" for x, y in curve) + "E\n"
+                     for n, curve in enumerate(curves.values()))
+    plots = ", ".join(f"$c{n} with linespoints linewidth 2 pointtype 7 title '{name}'" for n, name in enumerate(curves))
+    run("gnuplot", input=(
+        f"set terminal pngcairo size 900,560 font 'DejaVu Sans,11' background '#ffffff'\nset output '{PICTURE}'\n"
+        "set logscale xy\nset xlabel 'rules in the file'\nset ylabel 'CPU time of a login, ms'\nset key top left\n"
+        f"set grid\nset format x '%.0f'\n{blocks}plot {plots}\n"
+    ))
+
