@@ -1274,7 +1274,7 @@ def find_owner() -> Owner | None:
     if folded.sd_text(lib.sd_session_get_type, name) not in ("x11", "wayland"):
         return None
     places = (f"/session-{name.decode()}.scope", f"/user@{uid.value}.service/")
-    return owner_of(uid.value, lambda pid: folded.read_text(f"/proc/{pid}/cgroup"), places)
+    return owner_of(uid.value, lambda pid: folded.read_text(f"/proc/{pid}/cgroup"), places, wayland_of(uid.value))
 
 
 def find_owner_in_utmp() -> Owner | None:
@@ -1282,18 +1282,37 @@ def find_owner_in_utmp() -> Owner | None:
     for _, uid, line in folded.utmp_sessions():
         if folded.LOCAL_DISPLAY.fullmatch(line):
             display = f"DISPLAY={line.partition('.')[0]}"
-            return owner_of(uid, lambda pid: folded.read_text(f"/proc/{pid}/environ"), (display,))
+            return owner_of(uid, lambda pid: folded.read_text(f"/proc/{pid}/environ"), (display,), {})
     return None
 
 
-def owner_of(uid: int, told: Callable[[int], str], places: tuple[str, ...]) -> Owner | None:
-    """The owner, with the display that the first process of theirs in the first of these places has."""
+def wayland_of(uid: int) -> dict[str, str]:
+    """The Wayland display of a user's that came up last, by its socket, to which only their processes connect."""
+    folder = f"/run/user/{uid}"
+    theirs = []
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        try:
+            about = os.lstat(f"{folder}/{name}")
+        except OSError:
+            continue  # it was there for a moment only
+        if name.startswith("wayland-") and stat.S_ISSOCK(about.st_mode) and about.st_uid == uid:
+            theirs.append((about.st_mtime, name))
+    return {"XDG_RUNTIME_DIR": folder, "WAYLAND_DISPLAY": max(theirs)[1]} if theirs else {}
+
+
+def owner_of(uid: int, told: Callable[[int], str], places: tuple[str, ...], spare: dict[str, str]) -> Owner | None:
+    """The owner, with the display that the first process of theirs in the first of these places has, or the spare one.
+
+    A compositor has its own display not in its environment: only the programs that it has started have it there.
+    """
     pids = [int(name) for name in os.listdir("/proc") if name.isdecimal()]
     mine = [(pid, told(pid)) for pid in pids if process_uid(pid) == uid]
-    for place in places:
-        for pid, where in mine:
-            environ = folded.read_text(f"/proc/{pid}/environ").split("\0") if place in where else []
+    there = [pid for place in places for pid, where in mine if place in where]
+    for more in ({}, spare):
+        for pid in there:
+            environ = folded.read_text(f"/proc/{pid}/environ").split("\0")
             display = dict(row.split("=", 1) for row in environ if row.partition("=")[0] in DISPLAY_NAMES)
+            display.update(more)
             if "DISPLAY" in display or "WAYLAND_DISPLAY" in display:
                 return Owner(uid, display, folded.read_text(f"/proc/{pid}/cgroup").rpartition(":")[2].rstrip("\n"))
     return None
@@ -1665,6 +1684,8 @@ def ask_owner(login: Login, decision: Decision, pamh: Any) -> str:
 
 folded(r'''
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from PyQt5.QtCore import QEvent
     from PyQt5.QtGui import QKeyEvent
     from PyQt5.QtWidgets import QApplication, QLabel, QMessageBox
@@ -1685,7 +1706,7 @@ def from_where(rhost: str) -> str:
     return f"from {shorten(rhost, 60)}" if rhost else "on this computer"
 
 
-def no_window(why: str) -> None:
+def no_window(why: str) -> NoReturn:
     """Ends the process with one line on what keeps it from showing a window."""
     os.write(2, f"pam-accesscontrol: no window: {printable(why)}\n".encode())
     os._exit(2)  # where Qt itself would call abort() and leave a core file
@@ -1703,6 +1724,7 @@ def application() -> QApplication:
     qInstallMessageHandler(lambda kind, *_: no_window(why) if kind == QtFatalMsg else None)
     QApplication.setAttribute(Qt.AA_EnableHighDpiScaling)
     QApplication.setAttribute(Qt.AA_UseHighDpiPixmaps)
+    QApplication.setDesktopFileName("pam-accesscontrol")  # whose window it is; on Wayland it would be python3's
     running = QApplication.instance()
     return running if isinstance(running, QApplication) else QApplication(["pam-accesscontrol"])
 
@@ -1870,8 +1892,19 @@ class Question:
         self.note.setText("One moment…" if early else f"{duration(int(self.end - now + 0.999))} left, then denied")
 
 
-def show_question(question: dict[str, Any], asker: int = -1) -> str:
-    """Asks the person at this display: allow, deny, timeout; or gone, once descriptor `asker` has anything to say."""
+def leave(word: str) -> NoReturn:
+    """Says the word, if there is one, and ends the process as it stands: on Wayland, to take Qt down may never end."""
+    try:
+        os.write(1, word.encode())
+    finally:
+        os._exit(0)
+
+
+def show_question(question: dict[str, Any], asker: int = -1) -> NoReturn:
+    """Asks the person at this display, and ends with their word: allow, deny, timeout.
+
+    It ends without one once descriptor `asker` has anything to say.
+    """
     from PyQt5.QtCore import QTimer
 
     app = application()
@@ -1883,10 +1916,11 @@ def show_question(question: dict[str, Any], asker: int = -1) -> str:
     window.box.show()
     app.alert(window.box)
     app.exec_()
-    return window.answer or ("allow" if window.box.clickedButton() is window.allow else "deny")
+    answer = window.answer or ("allow" if window.box.clickedButton() is window.allow else "deny")
+    leave("" if answer == "gone" else f"{answer}\n")
 
 
-def show_notice(notice: dict[str, Any]) -> None:
+def show_notice(notice: dict[str, Any]) -> NoReturn:
     """Say who is gone, in the corner, for half a minute."""
     from PyQt5.QtCore import QEvent, Qt, QTimer
     from PyQt5.QtWidgets import QMessageBox
@@ -1914,6 +1948,7 @@ def show_notice(notice: dict[str, Any]) -> None:
     QTimer.singleShot(30_000, app.quit)
     box.show()
     app.exec_()
+    leave("")
 
 
 def made_up_question() -> dict[str, Any]:
@@ -1930,7 +1965,7 @@ def made_up_question() -> dict[str, Any]:
     }
 
 
-def dialog_main() -> int:
+def dialog_main() -> NoReturn:
     """The owner's process: one question or notice on stdin, and one word on stdout."""
     import json
     import signal
@@ -1944,13 +1979,9 @@ def dialog_main() -> int:
         if asked["kind"] == "notice":
             time.sleep(asked["delay"])  # ended by then, if the person has come back
             show_notice(asked)
-            return 0
-        answer = show_question(asked, asker=0)
+        show_question(asked, asker=0)
     except (ImportError, ValueError) as error:
         no_window(str(error))
-    if answer != "gone":
-        os.write(1, f"{answer}\n".encode())
-    return 0
 ''')
 
 
@@ -2520,13 +2551,12 @@ def limit_status(where: str, limit: Limit, crowd: Crowd) -> dict[str, Any]:
         return {**told, "state": f"{printable(user)} is not known, or the directory did not answer"}
 
 
-def try_window() -> int:
-    """Shows the dialog, with made-up data, on the desktop of whoever calls; prints the answer."""
+def try_window() -> NoReturn:
+    """Shows the dialog, with made-up data, on the desktop of whoever calls; prints the answer. Raises UsageError."""
     try:
-        print(folded.show_question(folded.made_up_question()))
+        folded.show_question(folded.made_up_question())
     except ImportError:
         raise UsageError("there is no PyQt5: install python3-pyqt5") from None
-    return 0
 
 
 def parse_arguments(arguments: list[str]) -> Any:
@@ -2574,7 +2604,7 @@ def main(arguments: list[str]) -> int:
         if chosen.command == "status":
             return status(chosen.json)
         if chosen.command == "ask":
-            return try_window()
+            try_window()
         return explain(chosen.service, chosen.user, chosen.address)
     except (UsageError, ValueError, OSError) as error:
         print(f"pam-accesscontrol: {error}", file=sys.stderr)

@@ -18,8 +18,8 @@ usage: ./install.sh
 
 Installs pam-accesscontrol, and guards those of sshd, login and the display
 managers that have a PAM file on this computer. Asks nothing, keeps a rule file
-that is there, and changes nothing when run twice. Brings pam_python and PyQt5
-if they are missing. ./uninstall.sh takes it all back.
+that is there, and changes nothing when run twice. Brings pam_python, PyQt5 and
+Qt for Wayland if they are missing. ./uninstall.sh takes it all back.
 
 Status: 0 installed, 1 something is not as it should be, 2 usage.
 END
@@ -65,7 +65,7 @@ package_manager() {
     done | head -n 1
 }
 
-package_with() { # python, pam_python or qt: what the distribution calls it, if it has it
+package_with() { # python, pam_python, qt or wayland: what the distribution calls it, if it has it
     case $(package_manager):$1 in
     pacman:python) echo python ;;
     *:python) echo python3 ;;
@@ -74,10 +74,14 @@ package_with() { # python, pam_python or qt: what the distribution calls it, if 
     apt-get:qt) echo python3-pyqt5 ;;
     zypper:qt | dnf:qt) echo python3-qt5 ;;
     pacman:qt) echo python-pyqt5 ;;
+    apt-get:wayland) echo qtwayland5 ;;
+    zypper:wayland) echo libqt5-qtwayland ;;
+    dnf:wayland) echo qt5-qtwayland ;;
+    pacman:wayland) echo qt5-wayland ;;
     esac
 }
 
-bring() { # python, pam_python or qt
+bring() { # python, pam_python, qt or wayland
     package=$(package_with "$1")
     [ -n "$package" ] || return 1
     say "installing $package"
@@ -102,6 +106,11 @@ has_qt() {
     /usr/bin/python3 -I -c 'from importlib.util import find_spec as f; exit(not f("PyQt5.QtWidgets"))' 2>/dev/null
 }
 
+has_qt_for_wayland() {
+    /usr/bin/python3 -I -c 'from glob import glob; from PyQt5.QtCore import QLibraryInfo as i
+exit(not glob(i.location(i.PluginsPath) + "/platforms/libqwayland*"))' 2>/dev/null
+}
+
 find_pam_python() {
     for found in /lib/*/security/pam_python.so /usr/lib/*/security/pam_python.so \
         /lib64/security/pam_python.so /usr/lib64/security/pam_python.so \
@@ -123,6 +132,9 @@ bring_what_is_missing() {
     [ -n "$(find_pam_python)" ] || fail "there is no pam_python.so, and no package of this distribution brings it"
     has_qt || bring qt || true
     has_qt || complain "PyQt5 cannot be installed: ASK will refuse until it is there"
+    ! has_qt || has_qt_for_wayland || bring wayland || true
+    ! has_qt || has_qt_for_wayland ||
+        complain "Qt for Wayland cannot be installed: on a Wayland desktop, ASK needs Xwayland until it is there"
 }
 
 # ---- The proof -------------------------------------------------------------------------------------------------------

@@ -553,11 +553,14 @@ def test_where_the_proof_cannot_be_made_nothing_is_guarded(nothing_installed: No
 # --------------------------------------------------------------------------------------------------- what it must bring
 
 
+PACKAGES = ("libpam-python", "python3-pyqt5", "qtwayland5")
+
+
 @pytest.fixture
 def without_packages(nothing_installed: None) -> Iterator[None]:
-    run("apt-get", "-qq", "-y", "--purge", "remove", "libpam-python", "python3-pyqt5")
+    run("apt-get", "-qq", "-y", "--purge", "remove", *PACKAGES)
     yield
-    for package in ("libpam-python", "python3-pyqt5"):
+    for package in PACKAGES:
         run("apt-get", "-qq", "-y", "--no-install-recommends", "install", package)
 
 
@@ -570,7 +573,7 @@ def unavailable() -> Iterator[Callable[[str], None]]:
         preferences.write_text(f"Package: {package}\nPin: release *\nPin-Priority: -1\n")
 
     yield forbid
-    preferences.unlink()
+    preferences.unlink(missing_ok=True)
 
 
 def installed(package: str) -> bool:
@@ -579,7 +582,7 @@ def installed(package: str) -> bool:
 
 def test_missing_packages_are_brought(without_packages: None) -> None:
     assert install().returncode == 0
-    assert installed("libpam-python") and installed("python3-pyqt5")
+    assert all(map(installed, PACKAGES))
     assert ssh("bob").returncode == 0
 
 
@@ -595,7 +598,7 @@ Dir::Etc::sourceparts "-";
 APT::Sandbox::User "root";
 """)
     assert install(environment={"APT_CONFIG": str(tmp_path / "apt.conf")}).returncode == 0
-    assert installed("libpam-python") and installed("python3-pyqt5")
+    assert all(map(installed, PACKAGES))
 
 
 def description(package: Path) -> str:
@@ -611,6 +614,17 @@ def test_without_qt_it_goes_on_and_says_so(without_packages: None, unavailable: 
     said = install()
     assert said.returncode == 0
     assert "PyQt5 cannot be installed: ASK will refuse until it is there\n" in said.stderr
+
+
+def test_without_qt_for_wayland_it_goes_on_and_says_so(unavailable: Callable[[str], None]) -> None:
+    run("apt-get", "-qq", "-y", "--purge", "remove", "qtwayland5")
+    unavailable("qtwayland5")
+    said = install()
+    Path("/etc/apt/preferences.d/unavailable").unlink()
+    assert said.returncode == 0
+    assert "Qt for Wayland cannot be installed: on a Wayland desktop, ASK needs Xwayland" in said.stderr
+    assert install().stderr == ""
+    assert installed("qtwayland5")
 
 
 def test_without_pam_python_nothing_is_changed(without_packages: None, unavailable: Callable[[str], None]) -> None:
