@@ -1822,7 +1822,7 @@ def complain(phase: str, outcome: str, error: BaseException) -> None:
     try:
         import traceback
 
-        lines = "".join(traceback.format_exception(type(error), error, error.__traceback__)).split("\n")
+        lines = "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip("\n").split("\n")
         syslog(LOG_ERR, f"{phase}: {outcome}, for an error in the plugin: {' | '.join(map(printable, lines))}")
     except BaseException:
         pass
