@@ -2116,7 +2116,7 @@ def log_error(phase: str, outcome: str, error: BaseException) -> None:
     """One line in the log for an error in the plugin, with the traceback behind it."""
     import traceback
 
-    lines = "".join(traceback.format_exception(type(error), error, error.__traceback__)).split("\n")
+    lines = "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip("\n").split("\n")
     syslog(LOG_ERR, f"{phase}: {outcome}, for an error in the plugin: {' | '.join(map(printable, lines))}")
 ''')
 

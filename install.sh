@@ -383,7 +383,7 @@ tell_what_comes_next() {
     tell_what_obeys_too
     tell_of_lines_that_are_not_ours
     case " $guarded " in *' sshd '*)
-        ! sshd -T 2>/dev/null | grep -qx 'usepam no' || complain "sshd does not ask PAM: set UsePAM yes in sshd_config"
+        ! sshd -T 2>/dev/null | grep -qix 'usepam no' || complain "sshd does not ask PAM: set UsePAM yes in sshd_config"
         ;;
     esac
     cat <<END

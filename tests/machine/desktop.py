@@ -74,7 +74,7 @@ def window_processes() -> list[int]:
 
 def logins_under_way() -> list[int]:
     """The privileged processes of sshd that somebody is behind."""
-    return processes(lambda words: bool(words) and bool(re.match(r"sshd.*: \S+ \[priv\]", words[0])))
+    return processes(lambda words: bool(words) and bool(re.match(r"sshd.*: \S+ \[(priv|postauth)\]", words[0])))
 
 
 def waiting_for_an_answer() -> int:

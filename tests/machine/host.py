@@ -55,5 +55,5 @@ def host(service: str, user: str, *operations: str, password: str = "", rhost: s
 
 def nobody_is_about_to_leave() -> None:
     """Wait for the ends of earlier ssh logins: they are written down a moment after the client is gone."""
-    waiting = ["pgrep", "--full", r"^sshd(-session)?: \w+ \[priv\]"]
+    waiting = ["pgrep", "--full", r"^sshd(-session)?: \w+ \[(priv|postauth)\]"]  # the latter since OpenSSH 10.6
     wait_for(lambda: run(*waiting, check=False).returncode == 1, "all ssh sessions end")

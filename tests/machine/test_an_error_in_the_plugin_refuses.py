@@ -49,7 +49,7 @@ ERRORS = [
 
 
 @pytest.mark.parametrize("error", ERRORS)
-def test_it_refuses_and_logs_one_line(error: str, broken, journal) -> None:
+def test_it_refuses_and_logs_one_line(error: str, broken, journal, authlog) -> None:
     broken("pass")
     assert host("scratch", "bob", "auth", "acct", "open").returned == {
         "auth": SUCCESS,
@@ -66,6 +66,7 @@ def test_it_refuses_and_logs_one_line(error: str, broken, journal) -> None:
         assert line.startswith(f"{phase}: refused, ")
         assert "Traceback (most recent call last)" in line
         assert "in judge" in line and "\n" not in line
+        assert f"]: {line}\n" in authlog()
 
 
 def test_a_plugin_that_python_cannot_read_refuses(service, tmp_path: Path) -> None:

@@ -151,7 +151,8 @@ def test_root_is_told_why_su_refuses(rules, journal) -> None:
     ],
 )
 def test_a_rule_holds_for_the_services_that_it_names(service_name: str, rule: str, fits: bool, rules, service) -> None:
-    service(service_name, f"account requisite {PLUGIN}\naccount required pam_permit.so\n")
+    if not Path("/etc/pam.d", service_name).exists():  # or install.sh guards it, as remote from Debian 14 on
+        service(service_name, f"account requisite {PLUGIN}\naccount required pam_permit.so\n")
     rules(rule + "\n")
     assert account(service_name, "bob") is fits
     assert not account(service_name, "carol")
