@@ -126,7 +126,9 @@ def names_that_fit(start: str, login: Login) -> frozenset[str] | None:
         return frozenset()
     if kind == "OPEN GROUP":
         return frozenset(("ALL", *login.groups.names()))
-    return None if kind == "CLOSE GROUP" else frozenset(("ALL", login.user))
+    if kind == "OPEN USER":
+        return frozenset(("ALL", login.user))
+    return frozenset(("ALL", login.user, login.groups.own_name())) if kind == "CLOSE USER" else None
 
 
 def sieve(text: str, login: Login) -> tuple[list[tuple[int, str]], bool]:
@@ -547,21 +549,36 @@ def plain_verdict(rows: list[tuple[int, str]], name: str) -> Decision:
 
 
 folded(r'''
+if TYPE_CHECKING:
+    import grp
+
+
 class Groups:
     """The groups of a user, from NSS alone, so that files, LDAP and SSSD are one thing; asked when first needed."""
 
     def __init__(self, user: str) -> None:
         self.user = user
+        self.name: str | None = None
         self.uid = -1
         self.gids: frozenset[int] | None = None
         self.mine: frozenset[str] | None = None
+
+    def own_name(self) -> str:
+        """The name in NSS of whoever came by this one: a directory may know bob as bob@DOMAIN, too, and as BOB."""
+        if self.name is None:
+            try:
+                self.name = pwd.getpwnam(self.user).pw_name
+            except (KeyError, OSError, ValueError):
+                self.name = self.user
+        return self.name
 
     def ask(self) -> frozenset[int]:
         """The gids, as getgrouplist(3) has them. Raises CannotTell for a user that NSS does not know."""
         if self.gids is None:
             try:
                 person = pwd.getpwnam(self.user)
-                self.uid, self.gids = person.pw_uid, frozenset(os.getgrouplist(self.user, person.pw_gid))
+                self.name, self.uid = person.pw_name, person.pw_uid
+                self.gids = frozenset(os.getgrouplist(self.name, person.pw_gid))
             except (KeyError, OSError, ValueError) as error:
                 what = printable(self.user)
                 raise CannotTell(f"there is no user {what}, or the directory did not answer") from error
@@ -582,17 +599,26 @@ class Groups:
         Where a rule closes, a group that is not found must not pass for one that the user is not in. Where it opens
         there is no harm in that, and one look-up a rule would make a thousand group rules cost 50 ms.
         """
-        gids = self.ask()
-        if name in self.names():
-            return True
-        if not closing:
-            return False
-        import grp
+        self.ask()
+        return name in self.names() or (closing and self.belongs_to(find_group(name)))
 
-        try:
-            return grp.getgrnam(name).gr_gid in gids
-        except (KeyError, OSError, ValueError) as error:
-            raise CannotTell(f"there is no group {printable(name)}, or the directory did not answer") from error
+    def belongs_to(self, group: grp.struct_group) -> bool:
+        """Whether the user is in a group: says getgrouplist(3), or the group itself. Raises CannotTell.
+
+        Of a directory that does not answer, the former tells nothing; it just has fewer groups. A cache may know the
+        group all the same, and its members.
+        """
+        return group.gr_gid in self.ask() or self.own_name() in group.gr_mem
+
+
+def find_group(name: str) -> grp.struct_group:
+    """A group by its name, or another name of it. Raises CannotTell for one that NSS does not know."""
+    import grp
+
+    try:
+        return grp.getgrnam(name)
+    except (KeyError, OSError, ValueError) as error:
+        raise CannotTell(f"there is no group {printable(name)}, or the directory did not answer") from error
 
 
 def group_name(gid: int) -> str | None:
@@ -652,7 +678,12 @@ def entry_fits(entry: Entry, rule: Rule, login: Login) -> bool:
     if rule.target == "USER":
         if entry.whole == login.user:
             return True
-        if entry.name is not None and entry.name != login.user:
+        # By whatever name somebody came, it is the same person whom a rule closes or limits.
+        if (
+            entry.name is not None
+            and entry.name != login.user
+            and (rule.action == "OPEN" or entry.name != login.groups.own_name())
+        ):
             return False
     doubt = None
     try:
@@ -783,17 +814,24 @@ def new_line(login: Login, decision: Decision, asked: str) -> str:
     person = pwd.getpwnam(login.user)
     gids = ",".join(map(str, os.getgrouplist(login.user, person.pw_gid)))
     pid = os.getpid()
-    numbers = pid, process_start(pid), time.monotonic_ns(), person.pw_uid, "," + gids + ",", int(time.time())
+    start = process_start(pid)
+    if start < 0:
+        raise FileNotFoundError(2, "there is no /proc, which tells who lives")
+    began = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    numbers = pid, start, began, person.pw_uid, "," + gids + ",", int(time.time())
     texts = column(login.kind), login, decision.action, column(decision.where), asked
     return "\t".join(map(str, numbers + texts)) + "\n"
 
 
 def process_start(pid: int) -> int:
-    """When a process started, in clock ticks since the boot; -1 where there is none, or a zombie. See proc(5)."""
+    """When a process started, in clock ticks since the boot; -1 where there is none, or a zombie. See proc(5).
+
+    Raises OSError where that cannot be told: what cannot be seen is not gone.
+    """
     try:
         with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
             fields = file.read(4096).rpartition(b")")[2].split()
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return -1
     return int(fields[19]) if fields and fields[0] not in (b"Z", b"X") else -1
 
@@ -822,10 +860,25 @@ class Registry:
         os.close(self.lock)
 
     def write(self) -> None:
-        """Puts the registry back whole or, where the disk is full, leaves it as it was and raises OSError."""
-        with open(STATE + "/sessions.new", "w", encoding="utf-8", opener=open_private) as file:
-            file.writelines(self.lines)
-        os.rename(STATE + "/sessions.new", STATE + "/sessions")
+        """Puts the registry back. Raises OSError."""
+        write_whole("sessions", "".join(self.lines))
+
+
+def write_whole(name: str, text: str) -> None:
+    """Puts a file of the state folder back whole or, where the disk is full, leaves it as it was. Raises OSError."""
+    data = text.encode()
+    must_fit(len(data))
+    with open(STATE + "/" + name + ".new", "wb", opener=open_private) as file:
+        file.write(data)
+    os.rename(STATE + "/" + name + ".new", STATE + "/" + name)
+
+
+def must_fit(size: int) -> None:
+    """Raises OSError where the host may not make a file so large, and would be ended for it. See setrlimit(2)."""
+    with open("/proc/self/limits", "rb", buffering=0) as file:
+        most = file.read(4096).partition(b"Max file size")[2].split(None, 1)[0]
+    if most.isdigit() and int(most) < size:
+        raise OSError(27, "File too large")
 
 
 def state_is_tidy() -> bool:
@@ -881,7 +934,7 @@ def count_in(decision: Decision, login: Login, asked: str = "") -> str:
             if asked:
                 registry.lines = [*(it for it in registry.lines if pid_in_use(it.partition("\t")[0])), line]
                 registry.write()
-            if asked > NOT_ASKED:
+            if asked not in ("", NOT_ASKED):
                 folded.note_entry(folded.Session(line), registry)
     except (OSError, KeyError, ValueError, CannotTell) as error:
         folded.refuse_if_limited(error, decision, login)
@@ -903,8 +956,10 @@ def count_out(line: str) -> None:
 folded(r'''
 # What a limit looks at, and what only goes wrong.
 
+import errno  # noqa: E402
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
 LOGIND_CGROUPS = [f"/sys/fs/cgroup{root}/system.slice/systemd-logind.service" for root in ("", "/systemd", "/unified")]
 UTMP = "/run/utmp"
@@ -921,9 +976,10 @@ class Session:
 
     def __init__(self, line: str) -> None:
         self.line = line
-        pid, start, _, uid, gids, since, *texts = line.rstrip("\n").split("\t")
+        pid, start, number, uid, gids, since, *texts = line.rstrip("\n").split("\t")
         self.pid, self.start, self.uid, self.since = int(pid), int(start), int(uid), int(since)  # since in seconds
         self.gids = {int(gid) for gid in gids.split(",") if gid}
+        self.began = int(number) / 1e9  # as seconds_up() has it
         self.kind, self.who, self.action, self.where, self.asked = texts
 
     def lives(self) -> bool:
@@ -947,6 +1003,12 @@ def parse_session(line: str) -> Session | None:
     if not all(field.isdecimal() and len(field) < 20 for field in (*fields[:4], fields[5])):
         return None
     return Session(line)
+
+
+def is_alive(line: str) -> bool:
+    """Whether a line of the registry stands for a process that is there."""
+    session = parse_session(line)
+    return session is not None and session.lives()
 
 
 def still_in(asked: str, registry: Registry) -> bool:
@@ -980,32 +1042,39 @@ def remove_stranger(entry: os.DirEntry[str]) -> None:
 
 
 def logind() -> Any:
-    """libsystemd, by which sd-login(3) is called; None where no logind runs, so that its files are only left over."""
+    """libsystemd, by which sd-login(3) is called; None where no logind runs, so that its files are only left over.
+
+    Raises OSError where logind runs and cannot be asked: that must not pass for a computer on which nobody is.
+    """
     if not any(read_text(f"{cgroup}/cgroup.procs") for cgroup in LOGIND_CGROUPS):
         return None
     import ctypes
 
-    try:
-        return ctypes.CDLL("libsystemd.so.0")
-    except OSError:
-        return None
+    return ctypes.CDLL("libsystemd.so.0")
 
 
 def read_text(path: str) -> str:
-    """A file's text, empty if there is none."""
+    """A file's text, empty if there is none, or none for us. Raises OSError where it cannot be read just now."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             return file.read()
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError, PermissionError, ProcessLookupError):
         return ""
 
 
+def sd_tells(result: int) -> bool:
+    """Whether an sd-login function could tell; not, where what it was asked about has gone. Raises OSError."""
+    if result < 0 and -result not in (errno.ENOENT, errno.ENXIO, errno.ENODATA):
+        raise OSError(-result, os.strerror(-result))
+    return result >= 0
+
+
 def sd_text(call: Any, *arguments: Any) -> str:
-    """What one of the sd-login functions puts into its last argument, a string that is ours to free; empty on error."""
+    """What one of the sd-login functions puts into its last argument, a string that is ours to free; empty if gone."""
     import ctypes
 
     value = ctypes.c_void_p()
-    if call(*arguments, ctypes.byref(value)) < 0 or not value.value:
+    if not sd_tells(call(*arguments, ctypes.byref(value))) or not value.value:
         return ""
     text = ctypes.string_at(value.value)
     ctypes.CDLL(None).free(value)
@@ -1018,7 +1087,7 @@ def sd_leader(lib: Any, session: str) -> int:
 
     if hasattr(lib, "sd_session_get_leader"):
         pid = ctypes.c_int()
-        return pid.value if lib.sd_session_get_leader(session.encode(), ctypes.byref(pid)) >= 0 else 0
+        return pid.value if sd_tells(lib.sd_session_get_leader(session.encode(), ctypes.byref(pid))) else 0
     # systemd before 254 tells it by D-Bus alone, which may not answer, and by the file that its library reads.
     leader = re.search("^LEADER=([0-9]{1,10})$", read_text(f"/run/systemd/sessions/{session}"), re.MULTILINE)
     return int(leader[1]) if leader else 0
@@ -1030,14 +1099,15 @@ def sd_sessions(lib: Any) -> list[tuple[str, int]]:
 
     names = ctypes.POINTER(ctypes.c_void_p)()
     found = []
-    for index in range(max(lib.sd_get_sessions(ctypes.byref(names)), 0)):
+    count = lib.sd_get_sessions(ctypes.byref(names))
+    for index in range(count if sd_tells(count) else 0):
         session = ctypes.string_at(names[index])
         ctypes.CDLL(None).free(ctypes.c_void_p(names[index]))
         uid = ctypes.c_uint()
         if (
             sd_text(lib.sd_session_get_class, session).startswith("user")
             and sd_text(lib.sd_session_get_state, session) != "closing"
-            and lib.sd_session_get_uid(session, ctypes.byref(uid)) >= 0
+            and sd_tells(lib.sd_session_get_uid(session, ctypes.byref(uid)))
         ):
             found.append((session.decode(), uid.value))
     ctypes.CDLL(None).free(names)
@@ -1052,7 +1122,7 @@ def utmp_sessions() -> list[tuple[int, int, str]]:
     try:
         with open(UTMP, "rb") as file:
             records = file.read()
-    except OSError:
+    except FileNotFoundError:
         return []
     size = struct.calcsize(UTMP_RECORD)
     for at in range(0, len(records) - size + 1, size):
@@ -1098,26 +1168,23 @@ class Crowd:
     def people(self, limit: Limit) -> set[int]:
         """The uids of those that a limit counts. Whom the directory does not tell about may be in the group."""
         if limit.name is None:
-            return {uid for _, uid in self.pids_and_uids("")} | {uid for _, uid in self.others}
-        try:
-            import grp
+            return {uid for _, uid in self.pids_and_uids()} | {uid for _, uid in self.others}
+        group = folded.find_group(limit.name)
+        members = set(map(column, group.gr_mem))
+        people = {uid for _, uid in self.pids_and_uids(f",{group.gr_gid},", members)}
+        return people | {uid for _, uid in self.others if uid not in people and in_group(uid, group)}
 
-            gid = grp.getgrnam(limit.name).gr_gid
-        except (KeyError, ValueError) as error:
-            raise CannotTell(f"there is no group {printable(limit.name)}, or the directory did not answer") from error
-        people = {uid for _, uid in self.pids_and_uids(f",{gid},")}
-        return people | {uid for _, uid in self.others if uid not in people and in_group(uid, gid)}
-
-    def pids_and_uids(self, gids: str) -> Iterator[tuple[int, int]]:
-        """Of our sessions, those whose list of gids has this part."""
+    def pids_and_uids(self, gids: str = "", members: Collection[str] = ()) -> Iterator[tuple[int, int]]:
+        """Of our sessions, those of a group: by the gids that were known of the user then, or by whom it names now."""
         for line in self.lines:
-            pid, start, number, uid, groups, _ = line.split("\t", 5)
-            if gids in groups and uid.isdecimal() and (pid + start + number).isdecimal() and len(pid + uid) < 40:
+            pid, start, number, uid, groups, _, _, who, _ = line.split("\t", 8)
+            right = uid.isdecimal() and (pid + start + number).isdecimal() and len(pid + uid) < 40
+            if right and (gids in groups or (members and who.partition("@")[0] in members)):
                 yield int(pid), int(uid)
 
     def sessions(self, uid: int) -> int:
         """How many sessions a user has, each counted once."""
-        pids = [pid for pid, owner in self.pids_and_uids("") if owner == uid]
+        pids = [pid for pid, owner in self.pids_and_uids() if owner == uid]
         keys = [key for key, owner in self.others if owner == uid]
         if self.lib:
             return len(pids) + sum(sd_leader(self.lib, key) not in pids for key in keys)
@@ -1141,7 +1208,7 @@ def user_name(uid: int) -> str:
 known_groups: dict[int, Groups] = {}
 
 
-def in_group(uid: int, gid: int) -> bool:
+def in_group(uid: int, group: grp.struct_group) -> bool:
     """Whether a user is in a group, or may be, for all that the directory tells; asked once in a process."""
     if uid not in known_groups:
         try:
@@ -1149,7 +1216,7 @@ def in_group(uid: int, gid: int) -> bool:
         except KeyError:
             return True
     try:
-        return gid in known_groups[uid].ask()
+        return known_groups[uid].belongs_to(group)
     except CannotTell:
         return True
 
@@ -1184,6 +1251,8 @@ def full_limit(limit: Limit, decision: Decision, what: str) -> Decision:
 
 def refuse_unless_room(decision: Decision, login: Login, registry: Registry) -> None:
     """Raises Refused for a limit that has no room, not even at a closer look at whose processes have ended."""
+    mine = f"\t{login.groups.uid}\t,"  # who is in already does not count again, so of them a closer look comes first
+    registry.lines = [line for line in registry.lines if mine not in line or is_alive(line)]
     try:
         refuse_if_full(decision, login, Crowd(open_lines(registry)))
     except Refused:
@@ -1265,11 +1334,13 @@ def find_owner() -> Owner | None:
     import ctypes
 
     uid, session = ctypes.c_uint(), ctypes.c_void_p()
-    if lib.sd_seat_get_active(b"seat0", ctypes.byref(session), ctypes.byref(uid)) < 0 or not session.value:
+    active = lib.sd_seat_get_active(b"seat0", ctypes.byref(session), ctypes.byref(uid))
+    if not folded.sd_tells(active) or not session.value:
         return None
     name = ctypes.string_at(session.value)
     ctypes.CDLL(None).free(session)
-    if not folded.sd_text(lib.sd_session_get_class, name).startswith("user") or lib.sd_session_is_remote(name) > 0:
+    remote = lib.sd_session_is_remote(name)
+    if not folded.sd_text(lib.sd_session_get_class, name).startswith("user") or not folded.sd_tells(remote) or remote:
         return None
     if folded.sd_text(lib.sd_session_get_type, name) not in ("x11", "wayland"):
         return None
@@ -1322,7 +1393,7 @@ def process_uid(pid: int) -> int:
     """The uid that a process runs as, -1 where there is none."""
     try:
         return os.stat(f"/proc/{pid}").st_uid
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return -1
 
 
@@ -1411,7 +1482,8 @@ class Proof:
             what = "certificate" if "-cert-" in kind else "key"
             ways.append(f"{what} SHA256:{fingerprint}" + (f" ({comment})" if comment else ""))
         self.text = ", then ".join(ways) or "password"
-        self.key = hashlib.sha256(repr((login.user, login.rhost, info)).encode("utf-8", "replace")).hexdigest()[:32]
+        asked_about = repr((login.groups.own_name(), login.rhost, info))
+        self.key = hashlib.sha256(asked_about.encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def auth_info(pamh: Any) -> str:
@@ -1454,14 +1526,12 @@ def read_answers() -> dict[str, Any]:
 
 
 def write_answers(answers: dict[str, Any], registry: Registry) -> None:
-    """Puts the answers back whole, but for those that hold no more. Raises OSError."""
+    """Puts the answers back, but for those that hold no more. Raises OSError."""
     import json
 
     living = {session.asked for session in folded.sessions_in(registry)}
     kept = {key: it for key, it in answers.items() if key in living or seconds_up() < it["until"] + 600}
-    with open(f"{STATE}/answers.new", "w", encoding="utf-8", opener=open_private) as file:
-        json.dump(kept, file)
-    os.rename(f"{STATE}/answers.new", f"{STATE}/answers")
+    write_whole("answers", json.dumps(kept))
 
 
 def known_answer(key: str, began: float) -> Any:
@@ -1585,7 +1655,7 @@ def note_entry(session: Session, registry: Registry) -> None:
     answers = read_answers()
     answer = answers.get(session.asked)
     if answer is not None:
-        answer.update(first=answer["first"] or session.since, logins=answer["logins"] + 1)
+        answer.update(first=answer["first"] or session.began, logins=answer["logins"] + 1)
         dismiss_notice(answer)
         write_answers(answers, registry)
 
@@ -1620,7 +1690,7 @@ def tell_owner(ended: Session, login: Login, argv: list[str]) -> None:
         "service": login.kind,
         "user": printable(login.user),
         "rhost": printable(login.rhost),
-        "seconds": int(time.time()) - (answer["first"] or ended.since),
+        "seconds": int(seconds_up() - (answer["first"] or ended.began)),
         "logins": answer["logins"],
         "delay": delay,
     }
@@ -1889,7 +1959,7 @@ class Question:
         if self.answer:
             self.box.done(0)
         early = now < self.clicks_from or now < self.keys_from < FOREVER
-        self.note.setText("One moment…" if early else f"{duration(int(self.end - now + 0.999))} left, then denied")
+        self.note.setText("One moment…" if early else f"{duration(int(self.end - now) + 1)} left, then denied")
 
 
 def leave(word: str) -> NoReturn:
@@ -2006,21 +2076,27 @@ def column(text: str) -> str:
     return printable(text).replace(" ", "\\x20").replace("@", "\\x40")
 
 
+syslog_patience = 2.0  # seconds, and none any more once they were waited for in vain
+
+
 def syslog(priority: int, message: str) -> None:
-    """One line to syslog, facility authpriv; never raises, and waits two seconds at most. See syslog(3).
+    """One line to syslog, facility authpriv; never raises, and never waits for long. See syslog(3).
 
     Not by syslog(3): that keeps one ident and facility for the whole process, and they are the host's.
     """
+    global syslog_patience
     clock = time.asctime()[4:19]  # Nov  3 12:03:10, whatever the locale
     line = "<%d>%s pam-accesscontrol[%d]: %s" % (LOG_AUTHPRIV | priority, clock, os.getpid(), message[:6000])
     try:
         log = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
         try:
-            log.settimeout(2)
+            log.settimeout(syslog_patience)
             log.connect("/dev/log")
             log.send(line.encode("utf-8", "backslashreplace"))
         finally:
             log.close()
+    except TimeoutError:
+        syslog_patience = 0.0
     except OSError:
         pass
 
@@ -2030,6 +2106,7 @@ def monthly(login: Login, action: str, outcome: str, why: str) -> None:
     clock = time.strftime("%Y-%m-%d %H:%M:%S")
     path = LOG_FOLDER + "/pam-accesscontrol-" + clock[:7] + ".log"
     line = "%s  %-4s  %-6s  %-28s  %-7s  %s\n" % (clock, login.kind, action, login, outcome, why)
+    data = line.encode("utf-8", "backslashreplace")
     try:
         try:
             descriptor = os.open(path, LOG_FLAGS)
@@ -2039,7 +2116,10 @@ def monthly(login: Login, action: str, outcome: str, why: str) -> None:
             about = os.fstat(descriptor)
             if not stat.S_ISREG(about.st_mode) or about.st_uid or about.st_nlink != 1:
                 raise OSError(0, "is not a plain file of root's")
-            file.write(line.encode("utf-8", "backslashreplace"))
+            must_fit(about.st_size + len(data))
+            written = file.write(data)
+            if written < len(data):
+                folded.take_back(file, written)
     except OSError as error:
         syslog(LOG_WARNING, f"{path} cannot be written: {error.strerror}")
 
@@ -2074,6 +2154,12 @@ def new_month(path: str) -> int:
     os.fchown(descriptor, 0, adm_gid())
     os.fchmod(descriptor, 0o640)
     return descriptor
+
+
+def take_back(file: Any, written: int) -> None:
+    """Cuts off the half of a line that found room on a full disk, and would spoil the next one. Raises OSError."""
+    os.ftruncate(file.fileno(), os.lseek(file.fileno(), 0, os.SEEK_CUR) - written)
+    raise OSError(28, "No space left on device")
 
 
 def adm_gid() -> int:
@@ -2177,7 +2263,7 @@ def complain(phase: str, outcome: str, error: BaseException) -> None:
     try:
         folded.log_error(phase, outcome, error)
     except BaseException:
-        syslog(LOG_ERR, f"{phase}: {outcome}, for an error in the plugin")
+        syslog(LOG_ERR, f"{phase}: {outcome}, for an error in the plugin: {type(error).__name__}")
 
 
 def pam_sm_authenticate(pamh: Any, flags: int, argv: list[str]) -> int:
@@ -2207,8 +2293,8 @@ def pam_sm_close_session(pamh: Any, flags: int, argv: list[str]) -> int:
         if taken:
             line, taken = taken, ""
             login = who_knocks(pamh)
-            *_, since, _, _, action, _, asked = line[:-1].split("\t")
-            lasted = "after " + duration(time.time() - int(since))
+            _, _, began, _, _, _, _, _, action, _, asked = line[:-1].split("\t")
+            lasted = "after " + duration(time.clock_gettime(time.CLOCK_BOOTTIME) - int(began) / 1e9)
             syslog(LOG_INFO, f"{login.kind} session {login}: closed {lasted}")
             monthly(login, action, "closed", lasted)
             count_out(line)
