@@ -308,16 +308,27 @@ class Groups:
 
     def __init__(self, user: str) -> None:
         self.user = user
+        self.name: str | None = None
         self.uid = -1
         self.gids: frozenset[int] | None = None
         self.names: frozenset[str] = frozenset()
+
+    def own_name(self) -> str:
+        """The name in NSS of whoever came by this one: a directory may know bob as bob@DOMAIN, too, and as BOB."""
+        if self.name is None:
+            try:
+                self.name = pwd.getpwnam(self.user).pw_name
+            except (KeyError, OSError, ValueError):
+                self.name = self.user
+        return self.name
 
     def ask(self) -> frozenset[int]:
         """The gids, as getgrouplist(3) has them. Raises CannotTell for a user that NSS does not know."""
         if self.gids is None:
             try:
                 person = pwd.getpwnam(self.user)
-                self.uid, self.gids = person.pw_uid, frozenset(os.getgrouplist(self.user, person.pw_gid))
+                self.name, self.uid = person.pw_name, person.pw_uid
+                self.gids = frozenset(os.getgrouplist(self.name, person.pw_gid))
             except (KeyError, OSError, ValueError) as error:
                 what = printable(self.user)
                 raise CannotTell(f"there is no user {what}, or the directory did not answer") from error
@@ -415,7 +426,12 @@ def entry_fits(entry: Entry, rule: Rule, login: Login) -> bool:
     if rule.target == "USER":
         if entry.whole == login.user:
             return True
-        if entry.name is not None and entry.name != login.user:
+        # By whatever name somebody came, it is the same person whom a rule closes or limits.
+        if (
+            entry.name is not None
+            and entry.name != login.user
+            and (rule.action == "OPEN" or entry.name != login.groups.own_name())
+        ):
             return False
     doubt = None
     try:
@@ -1059,7 +1075,8 @@ class Proof:
             what = "certificate" if "-cert-" in kind else "key"
             ways.append(f"{what} SHA256:{fingerprint}" + (f" ({comment})" if comment else ""))
         self.text = ", then ".join(ways) or "password"
-        self.key = hashlib.sha256(repr((login.user, login.rhost, info)).encode("utf-8", "replace")).hexdigest()[:32]
+        asked_about = repr((login.groups.own_name(), login.rhost, info))
+        self.key = hashlib.sha256(asked_about.encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def key_comment(user: str, blob: str) -> str:
