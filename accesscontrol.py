@@ -341,15 +341,24 @@ class Groups:
         Where a rule closes, a group that is not found must not pass for one that the user is not in. Where it opens
         there is no harm in that, and one look-up a rule would make a thousand group rules cost 50 ms.
         """
-        gids = self.ask()
-        if name in self.names:
-            return True
-        if not closing:
-            return False
-        try:
-            return grp.getgrnam(name).gr_gid in gids
-        except (KeyError, OSError, ValueError) as error:
-            raise CannotTell(f"there is no group {printable(name)}, or the directory did not answer") from error
+        self.ask()
+        return name in self.names or (closing and self.belongs_to(find_group(name)))
+
+    def belongs_to(self, group: grp.struct_group) -> bool:
+        """Whether the user is in a group: says getgrouplist(3), or the group itself. Raises CannotTell.
+
+        Of a directory that does not answer, the former tells nothing; it just has fewer groups. A cache may know the
+        group all the same, and its members.
+        """
+        return group.gr_gid in self.ask() or self.own_name() in group.gr_mem
+
+
+def find_group(name: str) -> grp.struct_group:
+    """A group by its name, or another name of it. Raises CannotTell for one that NSS does not know."""
+    try:
+        return grp.getgrnam(name)
+    except (KeyError, OSError, ValueError) as error:
+        raise CannotTell(f"there is no group {printable(name)}, or the directory did not answer") from error
 
 
 def group_name(gid: int) -> str | None:
@@ -538,6 +547,10 @@ class Session:
     def lives(self) -> bool:
         """Whether the process that opened it is there: the same process, not another with its pid."""
         return process_start(self.pid) == self.start
+
+    def is_of(self, gid: int, members: set[str]) -> bool:
+        """Whether a group counts it, by what was known of its user then, or by whom the group names now."""
+        return f",{gid}," in self.gids or self.who.partition("@")[0] in members
 
     def left(self) -> Session:
         """The session as it stays written down when PAM has closed it, until its process ends."""
@@ -782,12 +795,10 @@ class Crowd:
         """The uids of those that a limit counts. Whom the directory does not tell about may be in the group."""
         if limit.name is None:
             return {session.uid for session in self.ours} | {uid for _, uid in self.others}
-        try:
-            gid = grp.getgrnam(limit.name).gr_gid
-        except (KeyError, ValueError) as error:
-            raise CannotTell(f"there is no group {printable(limit.name)}, or the directory did not answer") from error
-        people = {session.uid for session in self.ours if f",{gid}," in session.gids}
-        return people | {uid for _, uid in self.others if uid not in people and in_group(uid, gid)}
+        group = find_group(limit.name)
+        members = set(map(column, group.gr_mem))
+        people = {session.uid for session in self.ours if session.is_of(group.gr_gid, members)}
+        return people | {uid for _, uid in self.others if uid not in people and in_group(uid, group)}
 
     def sessions(self, uid: int) -> int:
         """How many sessions a user has, each counted once."""
@@ -815,7 +826,7 @@ def user_name(uid: int) -> str:
 known_groups: dict[int, Groups] = {}
 
 
-def in_group(uid: int, gid: int) -> bool:
+def in_group(uid: int, group: grp.struct_group) -> bool:
     """Whether a user is in a group, or may be, for all that the directory tells; asked once in a process."""
     if uid not in known_groups:
         try:
@@ -823,7 +834,7 @@ def in_group(uid: int, gid: int) -> bool:
         except KeyError:
             return True
     try:
-        return gid in known_groups[uid].ask()
+        return known_groups[uid].belongs_to(group)
     except CannotTell:
         return True
 

@@ -79,6 +79,14 @@ def test_somebody_unknown_has_the_name_that_was_typed(user):
     assert accesscontrol.Groups(user).own_name() == user
 
 
+def test_whom_a_group_names_is_in_it_where_a_rule_closes(monkeypatch):
+    """A directory that is away makes getgrouplist(3) tell less, not fail; a cache may still know the group."""
+    group = grp.struct_group(("editors", "x", 4_000_000_000, ["someone", ME]))
+    monkeypatch.setattr(accesscontrol.grp, "getgrnam", lambda name: group)
+    assert accesscontrol.Groups(ME).has("editors", True)
+    assert not accesscontrol.Groups(ME).has("editors", False)
+
+
 def test_the_directory_is_asked_once_for_all_rules_that_open(monkeypatch):
     asked = []
     getpwnam = pwd.getpwnam
