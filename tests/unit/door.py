@@ -7,14 +7,19 @@ class GroupsFrom:
     """Stands in for NSS: `members` says of each group that there is whether the user is in it; the rest is unknown.
 
     With no dictionary at all, it is the user that the directory does not know. `asked` keeps every question.
+    `name` is what NSS calls the user, where that is not the name that he came by.
     """
 
-    def __init__(self, members):
+    def __init__(self, members, name=None):
         self.members = members
+        self.name = name
         self.asked = []
 
     def names(self):
         return frozenset(name for name in self.members or () if self.members[name])
+
+    def own_name(self):
+        return self.name or ""
 
     def has(self, name, closing):
         self.asked.append(name)

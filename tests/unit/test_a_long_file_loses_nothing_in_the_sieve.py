@@ -47,6 +47,13 @@ def test_a_line_about_others_is_left_out(line):
     assert kept(file(line)) == []
 
 
+def test_whom_a_rule_closes_is_told_by_another_name_as_well():
+    for start in ("SSH CLOSE USER", "SSH OPEN USER"):
+        bob = accesscontrol.Login("sshd", "bob@EXAMPLE", "192.0.2.1", GroupsFrom({}, name="bob"))
+        rows, _ = accesscontrol.sieve(file(f"{start} bob", start), bob)
+        assert (AT in [line for line, _ in rows]) == (start == "SSH CLOSE USER")
+
+
 def test_groups_are_told_by_their_names():
     assert kept(file("SSH OPEN GROUP user7", "SSH OPEN GROUP"), ["user7", "users"]) == [8, AT]
     assert kept(file("SSH OPEN GROUP lp", "SSH OPEN GROUP"), ["lp"]) == [AT]

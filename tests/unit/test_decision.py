@@ -110,6 +110,24 @@ def test_somebody_whom_the_directory_does_not_know_is_in_no_group_that_opens_and
     assert meets("SSH OPEN GROUP ALL") == "OPEN"
 
 
+def test_by_another_name_it_is_the_same_person_whom_a_rule_closes_or_limits():
+    """A directory may know bob as bob@EXAMPLE, too, and as BOB where case does not matter."""
+    bob = accesscontrol.Login("sshd", "bob@EXAMPLE", "192.0.2.1", GroupsFrom({}, name="bob"))
+
+    def meets(text):
+        found = accesscontrol.decide(accesscontrol.parse(text, "/etc/rules"), bob)
+        return found.verdict, len(found.limits)
+
+    assert meets("SSH CLOSE USER alice,bob\nDEFAULT:OPEN") == ("CLOSE", 0)
+    assert meets("SSH CLOSE USER bob@192.0.2.0/24\nDEFAULT:OPEN") == ("CLOSE", 0)
+    assert meets("SSH CLOSE USER bob@10.0.0.0/8\nDEFAULT:OPEN") == ("OPEN", 0)
+    assert meets("SSH ASK USER bob\nDEFAULT:OPEN") == ("ASK", 0)
+    assert meets("SSH NUMBER USER bob:1,bob@EXAMPLE:2\nDEFAULT:OPEN") == ("OPEN", 2)
+    assert meets("SSH CLOSE USER bo,BOB,bob@example\nDEFAULT:OPEN") == ("OPEN", 0)
+    assert meets("SSH OPEN USER bob") == ("CLOSE", 0)  # what opens is meant to the letter
+    assert meets("SSH OPEN USER bob@EXAMPLE") == ("OPEN", 0)
+
+
 def test_group_all_is_everyone_and_asks_nobody():
     somebody = login(groups={})
     rules = accesscontrol.parse("SSH NUMBER GROUP ALL:3\nSSH OPEN GROUP ALL", "/etc/rules")

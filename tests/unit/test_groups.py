@@ -66,6 +66,27 @@ def test_a_second_name_of_a_group_is_that_group_where_a_rule_closes(monkeypatch)
     assert accesscontrol.Groups(ME).has("second-name", True)
 
 
+def test_by_another_name_a_user_has_the_same_groups(monkeypatch):
+    me = pwd.getpwnam(ME)
+    monkeypatch.setattr(pwd, "getpwnam", lambda name: me)
+    groups = accesscontrol.Groups(f"{ME}@EXAMPLE")
+    assert groups.own_name() == ME
+    assert all(groups.has(name, True) for name in MINE)
+
+
+@pytest.mark.parametrize("user", ODD)
+def test_somebody_unknown_has_the_name_that_was_typed(user):
+    assert accesscontrol.Groups(user).own_name() == user
+
+
+def test_whom_a_group_names_is_in_it_where_a_rule_closes(monkeypatch):
+    """A directory that is away makes getgrouplist(3) tell less, not fail; a cache may still know the group."""
+    group = grp.struct_group(("editors", "x", 4_000_000_000, ["someone", ME]))
+    monkeypatch.setattr(grp, "getgrnam", lambda name: group)
+    assert accesscontrol.Groups(ME).has("editors", True)
+    assert not accesscontrol.Groups(ME).has("editors", False)
+
+
 def test_the_directory_is_asked_once_for_all_rules_that_open(monkeypatch):
     asked = []
     getpwnam = pwd.getpwnam
