@@ -85,7 +85,7 @@ def journalctl(*how: str) -> str:
 def everything(rules, service, tmp_path: Path) -> Callable[[], list[tuple[str, str]]]:
     """everything(): makes the plugin log whatever it logs; returns each priority, and how the message begins."""
     broken = tmp_path / "accesscontrol.py"
-    broken.write_text(MODULE.read_text() + "\n\ndef decide(*_):\n    raise ValueError('two\\nlines')\n")
+    broken.write_text(MODULE.read_text() + "\n\ndef judge(*_):\n    raise ValueError('two\\nlines')\n")
     service("broken", PASSING.replace(PLUGIN, f"pam_python.so {broken}"))
 
     def log() -> list[tuple[str, str]]:
