@@ -1526,7 +1526,7 @@ class Question:
         if self.answer:
             self.box.done(0)
         early = now < self.clicks_from or now < self.keys_from < FOREVER
-        self.note.setText("One moment…" if early else f"{duration(int(self.end - now + 0.999))} left, then denied")
+        self.note.setText("One moment…" if early else f"{duration(int(self.end - now) + 1)} left, then denied")
 
 
 def show_question(question: dict[str, Any], asker: int = -1) -> str:
