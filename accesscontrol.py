@@ -13,6 +13,7 @@ it is used.
 from __future__ import annotations
 
 import _socket  # the socket module proper costs 2.6 ms more
+import errno
 import grp
 import os
 import pwd
@@ -529,11 +530,10 @@ class Session:
         return Session("\t".join(fields) + "\n", fields)
 
 
-def new_session(login: Login, decision: Decision, asked: str) -> Session:
+def new_session(login: Login, decision: Decision, asked: str, start: int) -> Session:
     """The session that this very process is about to open, for a login whose groups have been asked."""
     gids = ",".join(map(str, sorted(login.groups.gids or ())))
-    pid = os.getpid()
-    numbers = pid, process_start(pid), time.monotonic_ns(), login.groups.uid, f",{gids},", int(time.time())
+    numbers = os.getpid(), start, time.monotonic_ns(), login.groups.uid, f",{gids},", int(time.time())
     fields = [*map(str, numbers), column(login.kind), str(login), decision.action, column(decision.where), asked]
     return Session("\t".join(fields) + "\n", fields)
 
@@ -546,11 +546,14 @@ def parse_session(line: str) -> Session | None:
 
 
 def process_start(pid: int) -> int:
-    """When a process started, in clock ticks since the boot; -1 where there is none, or a zombie. See proc(5)."""
+    """When a process started, in clock ticks since the boot; -1 where there is none, or a zombie. See proc(5).
+
+    Raises OSError where that cannot be told: what cannot be seen is not gone.
+    """
     try:
         with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
             fields = file.read(4096).rpartition(b")")[2].split()
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return -1
     return int(fields[19]) if fields and fields[0] not in (b"Z", b"X") else -1
 
@@ -578,11 +581,11 @@ class Registry:
         try:
             wait_for_lock(self.lock)
             known = self.read()
+            self.sessions = [session for session in known if session.asked != LEFT]
+            self.leaving = {session.pid: session for session in known if session.asked == LEFT and session.lives()}
         except BaseException:
             os.close(self.lock)
             raise
-        self.sessions = [session for session in known if session.asked != LEFT]
-        self.leaving = {session.pid: session for session in known if session.asked == LEFT and session.lives()}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -651,32 +654,39 @@ def tidy_state() -> None:
 
 
 def logind() -> Any:
-    """libsystemd, by which sd-login(3) is called; None where no logind runs, so that its files are only left over."""
+    """libsystemd, by which sd-login(3) is called; None where no logind runs, so that its files are only left over.
+
+    Raises OSError where logind runs and cannot be asked: that must not pass for a computer on which nobody is.
+    """
     if not any(read_text(f"{cgroup}/cgroup.procs") for cgroup in LOGIND_CGROUPS):
         return None
     import ctypes
 
-    try:
-        return ctypes.CDLL("libsystemd.so.0")
-    except OSError:
-        return None
+    return ctypes.CDLL("libsystemd.so.0")
 
 
 def read_text(path: str) -> str:
-    """A file's text, empty if there is none."""
+    """A file's text, empty if there is none, or none for us. Raises OSError where it cannot be read just now."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             return file.read()
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError, PermissionError, ProcessLookupError):
         return ""
 
 
+def sd_tells(result: int) -> bool:
+    """Whether an sd-login function could tell; not, where what it was asked about has gone. Raises OSError."""
+    if result < 0 and -result not in (errno.ENOENT, errno.ENXIO, errno.ENODATA):
+        raise OSError(-result, os.strerror(-result))
+    return result >= 0
+
+
 def sd_text(call: Any, *arguments: Any) -> str:
-    """What one of the sd-login functions puts into its last argument, a string that is ours to free; empty on error."""
+    """What one of the sd-login functions puts into its last argument, a string that is ours to free; empty if gone."""
     import ctypes
 
     value = ctypes.c_void_p()
-    if call(*arguments, ctypes.byref(value)) < 0 or not value.value:
+    if not sd_tells(call(*arguments, ctypes.byref(value))) or not value.value:
         return ""
     text = ctypes.string_at(value.value)
     ctypes.CDLL(None).free(value)
@@ -689,7 +699,7 @@ def sd_leader(lib: Any, session: str) -> int:
 
     if hasattr(lib, "sd_session_get_leader"):
         pid = ctypes.c_int()
-        return pid.value if lib.sd_session_get_leader(session.encode(), ctypes.byref(pid)) >= 0 else 0
+        return pid.value if sd_tells(lib.sd_session_get_leader(session.encode(), ctypes.byref(pid))) else 0
     # systemd before 254 tells it by D-Bus alone, which may not answer, and by the file that its library reads.
     leader = re.search("^LEADER=([0-9]{1,10})$", read_text(f"/run/systemd/sessions/{session}"), re.MULTILINE)
     return int(leader[1]) if leader else 0
@@ -701,14 +711,15 @@ def sd_sessions(lib: Any) -> list[tuple[str, int]]:
 
     names = ctypes.POINTER(ctypes.c_void_p)()
     found = []
-    for index in range(max(lib.sd_get_sessions(ctypes.byref(names)), 0)):
+    count = lib.sd_get_sessions(ctypes.byref(names))
+    for index in range(count if sd_tells(count) else 0):
         session = ctypes.string_at(names[index])
         ctypes.CDLL(None).free(ctypes.c_void_p(names[index]))
         uid = ctypes.c_uint()
         if (
             sd_text(lib.sd_session_get_class, session).startswith("user")
             and sd_text(lib.sd_session_get_state, session) != "closing"
-            and lib.sd_session_get_uid(session, ctypes.byref(uid)) >= 0
+            and sd_tells(lib.sd_session_get_uid(session, ctypes.byref(uid)))
         ):
             found.append((session.decode(), uid.value))
     ctypes.CDLL(None).free(names)
@@ -723,7 +734,7 @@ def utmp_sessions() -> list[tuple[int, int, str]]:
     try:
         with open(UTMP, "rb") as file:
             records = file.read()
-    except OSError:
+    except FileNotFoundError:
         return []
     size = struct.calcsize(UTMP_RECORD)
     for at in range(0, len(records) - size + 1, size):
@@ -860,7 +871,10 @@ def count_in(decision: Decision, rules: Rules, login: Login, asked: str = "") ->
                 refuse_unless_room(decision.limits, rules, login, registry)
             if not asked:
                 return None
-            session = new_session(login, decision, asked)
+            start = process_start(os.getpid())
+            if start < 0:
+                raise FileNotFoundError(errno.ENOENT, "there is no /proc, which tells who lives")
+            session = new_session(login, decision, asked, start)
             registry.sessions.append(session)
             registry.write()
             if asked != NOT_ASKED:
@@ -870,7 +884,7 @@ def count_in(decision: Decision, rules: Rules, login: Login, asked: str = "") ->
         rule = next((rule for rule in rules.rules if rule.action == "NUMBER" and counts(rule, login)), None)
         if rule is None:
             syslog(LOG_WARNING, f"{login.kind} {login}: let in, but not written down: {error}")
-            return new_session(login, decision, asked) if asked else None
+            return new_session(login, decision, asked, 0) if asked else None
         why = f"{rule.text}: it cannot be counted who is in: {error}"
         unknown = Decision("CLOSE", rule, rules.where(rule), why, [])
         raise Refused(unknown, "Access denied: it cannot be counted who is logged in.") from error
@@ -932,11 +946,12 @@ def find_owner() -> Owner | None:
     import ctypes
 
     uid, session = ctypes.c_uint(), ctypes.c_void_p()
-    if lib.sd_seat_get_active(b"seat0", ctypes.byref(session), ctypes.byref(uid)) < 0 or not session.value:
+    if not sd_tells(lib.sd_seat_get_active(b"seat0", ctypes.byref(session), ctypes.byref(uid))) or not session.value:
         return None
     name = ctypes.string_at(session.value)
     ctypes.CDLL(None).free(session)
-    if not sd_text(lib.sd_session_get_class, name).startswith("user") or lib.sd_session_is_remote(name) > 0:
+    remote = lib.sd_session_is_remote(name)
+    if not sd_text(lib.sd_session_get_class, name).startswith("user") or not sd_tells(remote) or remote:
         return None
     if sd_text(lib.sd_session_get_type, name) not in ("x11", "wayland"):
         return None
@@ -970,7 +985,7 @@ def process_uid(pid: int) -> int:
     """The uid that a process runs as, -1 where there is none."""
     try:
         return os.stat(f"/proc/{pid}").st_uid
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return -1
 
 
