@@ -331,15 +331,25 @@ class Groups:
         Where a rule closes, a group that is not found must not pass for one that the user is not in. Where it opens
         there is no harm in that, and one look-up a rule would make a thousand group rules cost 50 ms.
         """
-        gids = self.ask()
+        self.ask()
         if name in self.names:
             return True
         if not closing:
             return False
         try:
-            return grp.getgrnam(name).gr_gid in gids
+            return self.include(grp.getgrnam(name))
         except (KeyError, OSError, ValueError) as error:
             raise CannotTell(f"there is no group {printable(name)}, or the directory did not answer") from error
+
+    def include(self, group: grp.struct_group) -> bool:
+        """Whether this is one of them, by the user's account or by its own. Raises CannotTell.
+
+        A source of groups that fails in getgrouplist(3) is left out without a word.
+        """
+        gids = self.ask()
+        if self.user in group.gr_mem:
+            self.gids = gids = gids | {group.gr_gid}
+        return group.gr_gid in gids
 
 
 def group_name(gid: int) -> str | None:
@@ -778,11 +788,11 @@ class Crowd:
         if limit.name is None:
             return {session.uid for session in self.ours} | {uid for _, uid in self.others}
         try:
-            gid = grp.getgrnam(limit.name).gr_gid
+            group = grp.getgrnam(limit.name)
         except (KeyError, ValueError) as error:
             raise CannotTell(f"there is no group {printable(limit.name)}, or the directory did not answer") from error
-        people = {session.uid for session in self.ours if f",{gid}," in session.gids}
-        return people | {uid for _, uid in self.others if uid not in people and in_group(uid, gid)}
+        people = {session.uid for session in self.ours if f",{group.gr_gid}," in session.gids}
+        return people | {uid for _, uid in self.others if uid not in people and in_group(uid, group)}
 
     def sessions(self, uid: int) -> int:
         """How many sessions a user has, each counted once."""
@@ -810,7 +820,7 @@ def user_name(uid: int) -> str:
 known_groups: dict[int, Groups] = {}
 
 
-def in_group(uid: int, gid: int) -> bool:
+def in_group(uid: int, group: grp.struct_group) -> bool:
     """Whether a user is in a group, or may be, for all that the directory tells; asked once in a process."""
     if uid not in known_groups:
         try:
@@ -818,7 +828,7 @@ def in_group(uid: int, gid: int) -> bool:
         except KeyError:
             return True
     try:
-        return gid in known_groups[uid].ask()
+        return known_groups[uid].include(group)
     except CannotTell:
         return True
 
