@@ -857,6 +857,8 @@ def refuse_if_full(limits: list[Limit], rules: Rules, login: Login, crowd: Crowd
 
 def refuse_unless_room(limits: list[Limit], rules: Rules, login: Login, registry: Registry) -> None:
     """Raises Refused for a limit that has no room, not even at a closer look at whose processes have ended."""
+    uid = login.groups.uid  # who is in already does not count again, so of them a closer look comes first
+    registry.sessions = [session for session in registry.sessions if session.uid != uid or session.lives()]
     try:
         refuse_if_full(limits, rules, login, Crowd(registry.sessions))
     except Refused:
