@@ -611,10 +611,8 @@ class Registry:
         return [session for session in found if session is not None and pid_in_use(session.pid)]
 
     def write(self) -> None:
-        """Puts the registry back whole or, where the disk is full, leaves it as it was and raises OSError."""
-        with open(f"{STATE}/sessions.new", "w", encoding="utf-8", opener=open_private) as file:
-            file.writelines(session.line for session in (*self.sessions, *self.leaving.values()))
-        os.rename(f"{STATE}/sessions.new", f"{STATE}/sessions")
+        """Puts the registry back. Raises OSError."""
+        write_whole("sessions", "".join(session.line for session in (*self.sessions, *self.leaving.values())))
 
     def bury_the_dead(self) -> None:
         """Leaves out the sessions whose process has ended and left its pid to another."""
@@ -641,6 +639,22 @@ def wait_for_lock(descriptor: int) -> None:
 def open_private(path: str, flags: int) -> int:
     """An opener for open(): readable by root alone, and not handed on to the programs that the host starts."""
     return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def write_whole(name: str, text: str) -> None:
+    """Puts a file of the state folder back whole or, where the disk is full, leaves it as it was. Raises OSError."""
+    data = text.encode()
+    must_fit(len(data))
+    with open(f"{STATE}/{name}.new", "wb", opener=open_private) as file:
+        file.write(data)
+    os.rename(f"{STATE}/{name}.new", f"{STATE}/{name}")
+
+
+def must_fit(size: int) -> None:
+    """Raises OSError where the host may not make a file so large, and would be ended for it. See setrlimit(2)."""
+    most = read_text("/proc/self/limits").partition("Max file size")[2].split()
+    if most and most[0].isdecimal() and int(most[0]) < size:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
 
 
 def tidy_state() -> None:
@@ -1121,14 +1135,12 @@ def read_answers() -> dict[str, Any]:
 
 
 def write_answers(answers: dict[str, Any], registry: Registry) -> None:
-    """Puts the answers back whole, but for those that hold no more. Raises OSError."""
+    """Puts the answers back, but for those that hold no more. Raises OSError."""
     import json
 
     living = {session.asked for session in registry.sessions}
     kept = {key: it for key, it in answers.items() if key in living or seconds_up() < it["until"] + 600}
-    with open(f"{STATE}/answers.new", "w", encoding="utf-8", opener=open_private) as file:
-        json.dump(kept, file)
-    os.rename(f"{STATE}/answers.new", f"{STATE}/answers")
+    write_whole("answers", json.dumps(kept))
 
 
 def known_answer(key: str, began: float) -> Any:
@@ -1698,6 +1710,7 @@ def monthly(login: Login, action: str, outcome: str, why: str) -> None:
     path = time.strftime(f"{LOG_FOLDER}/pam-accesscontrol-%Y-%m.log", now)
     clock = time.strftime("%Y-%m-%d %H:%M:%S", now)
     line = f"{clock}  {login.kind:<4}  {action:<6}  {str(login):<28}  {outcome:<7}  {why}\n"
+    data = line.encode("utf-8", "backslashreplace")
     flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
     try:
         try:
@@ -1710,7 +1723,8 @@ def monthly(login: Login, action: str, outcome: str, why: str) -> None:
             about = os.fstat(descriptor)
             if not stat.S_ISREG(about.st_mode) or about.st_uid != 0 or about.st_nlink != 1:
                 raise OSError(0, "is not a plain file of root's")
-            os.write(descriptor, line.encode("utf-8", "backslashreplace"))
+            must_fit(about.st_size + len(data))
+            os.write(descriptor, data)
         finally:
             os.close(descriptor)
     except OSError as error:
