@@ -1724,7 +1724,10 @@ def monthly(login: Login, action: str, outcome: str, why: str) -> None:
             if not stat.S_ISREG(about.st_mode) or about.st_uid != 0 or about.st_nlink != 1:
                 raise OSError(0, "is not a plain file of root's")
             must_fit(about.st_size + len(data))
-            os.write(descriptor, data)
+            written = os.write(descriptor, data)
+            if written < len(data):  # the disk is full, and half a line would spoil the next one
+                os.ftruncate(descriptor, os.lseek(descriptor, 0, os.SEEK_CUR) - written)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             os.close(descriptor)
     except OSError as error:
