@@ -1682,11 +1682,15 @@ def column(text: str) -> str:
     return printable(text).replace(" ", "\\x20").replace("@", "\\x40")
 
 
+syslog_patience = 2.0  # seconds, and none any more once they were waited for in vain
+
+
 def syslog(priority: int, message: str) -> None:
-    """One line to syslog, facility authpriv; never raises, and waits two seconds at most. See syslog(3).
+    """One line to syslog, facility authpriv; never raises, and never waits for long. See syslog(3).
 
     Not by syslog(3): that keeps one ident and facility for the whole process, and they are the host's.
     """
+    global syslog_patience
     now = time.localtime()
     clock = f"{MONTHS[now.tm_mon - 1]} {now.tm_mday:2} {now.tm_hour:02}:{now.tm_min:02}:{now.tm_sec:02}"
     line = f"<{LOG_AUTHPRIV | priority}>{clock} pam-accesscontrol[{os.getpid()}]: {message[:6000]}"
@@ -1695,9 +1699,11 @@ def syslog(priority: int, message: str) -> None:
     except OSError:
         return
     try:
-        log.settimeout(2)
+        log.settimeout(syslog_patience)
         log.connect("/dev/log")
         log.send(line.encode("utf-8", "backslashreplace"))
+    except TimeoutError:
+        syslog_patience = 0.0
     except OSError:
         pass
     finally:

@@ -25,3 +25,13 @@ def test_a_full_disk_takes_no_half_line(world: World, rules) -> None:
         assert host.do("acct C") == PERM_DENIED
         [line] = log.read_text().removeprefix(full).splitlines()
         assert line.split()[2:6] == ["SCRATCH", "CLOSE", "carol@localhost", "denied"]
+
+
+def test_a_syslog_that_does_not_listen_is_not_waited_for_again_and_again(world: World, rules) -> None:
+    """Each line would be two seconds of everybody's login."""
+    rules("DEBUG:True\n" + "ALL OPEN USER nobody\n" * 300 + "ALL OPEN USER bob\n")
+    with world.host("start C scratch carol", "start B scratch bob") as host:
+        host.tell("acct C")
+        host.tell("acct B")
+        assert (host.answer(), host.answer()) == (PERM_DENIED, SUCCESS)
+    assert 0 < len(world.syslog()) < 600
