@@ -1696,18 +1696,16 @@ def syslog(priority: int, message: str) -> None:
     line = f"<{LOG_AUTHPRIV | priority}>{clock} pam-accesscontrol[{os.getpid()}]: {message[:6000]}"
     try:
         log = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
-    except OSError:
-        return
-    try:
-        log.settimeout(syslog_patience)
-        log.connect("/dev/log")
-        log.send(line.encode("utf-8", "backslashreplace"))
+        try:
+            log.settimeout(syslog_patience)
+            log.connect("/dev/log")
+            log.send(line.encode("utf-8", "backslashreplace"))
+        finally:
+            log.close()
     except TimeoutError:
         syslog_patience = 0.0
     except OSError:
         pass
-    finally:
-        log.close()
 
 
 def monthly(login: Login, action: str, outcome: str, why: str) -> None:
@@ -1873,6 +1871,9 @@ def complain(phase: str, outcome: str, error: BaseException) -> None:
         import traceback
 
         lines = "".join(traceback.format_exception(type(error), error, error.__traceback__)).split("\n")
+    except BaseException:  # it reads the source, and that may be what fails
+        lines = [type(error).__name__]
+    try:
         syslog(LOG_ERR, f"{phase}: {outcome}, for an error in the plugin: {' | '.join(map(printable, lines))}")
     except BaseException:
         pass
