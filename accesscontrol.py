@@ -526,6 +526,7 @@ class Session:
     def __init__(self, line: str, fields: list[str]) -> None:
         self.line = line
         self.pid, self.start, self.uid = int(fields[0]), int(fields[1]), int(fields[3])
+        self.began = int(fields[2]) / 1e9  # as seconds_up() has it
         self.gids = fields[4]  # ",4,27,1000,"
         self.since = int(fields[5])  # seconds since 1970
         self.kind, self.who, self.action, self.where, self.asked = fields[6:]
@@ -543,7 +544,8 @@ class Session:
 def new_session(login: Login, decision: Decision, asked: str, start: int) -> Session:
     """The session that this very process is about to open, for a login whose groups have been asked."""
     gids = ",".join(map(str, sorted(login.groups.gids or ())))
-    numbers = os.getpid(), start, time.monotonic_ns(), login.groups.uid, f",{gids},", int(time.time())
+    began = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    numbers = os.getpid(), start, began, login.groups.uid, f",{gids},", int(time.time())
     fields = [*map(str, numbers), column(login.kind), str(login), decision.action, column(decision.where), asked]
     return Session("\t".join(fields) + "\n", fields)
 
@@ -1265,7 +1267,7 @@ def note_entry(session: Session, registry: Registry) -> None:
     answers = read_answers()
     answer = answers.get(session.asked)
     if answer is not None:
-        answer.update(first=answer["first"] or session.since, logins=answer["logins"] + 1)
+        answer.update(first=answer["first"] or session.began, logins=answer["logins"] + 1)
         dismiss_notice(answer)
         write_answers(answers, registry)
 
@@ -1299,7 +1301,7 @@ def tell_owner(ended: Session, login: Login, delay: int) -> None:
         "service": login.kind,
         "user": printable(login.user),
         "rhost": printable(login.rhost),
-        "seconds": int(time.time()) - (answer["first"] or ended.since),
+        "seconds": int(seconds_up() - (answer["first"] or ended.began)),
         "logins": answer["logins"],
         "delay": delay,
     }
@@ -1906,7 +1908,7 @@ def pam_sm_close_session(pamh: Any, flags: int, argv: list[str]) -> int:
         if taken is not None:
             ended, taken = taken, None
             login = who_knocks(pamh)
-            lasted = f"after {duration(time.time() - ended.since)}"
+            lasted = f"after {duration(seconds_up() - ended.began)}"
             syslog(LOG_INFO, f"{login.kind} session {login}: closed {lasted}")
             monthly(login, ended.action, "closed", lasted)
             if count_out(ended):
