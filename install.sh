@@ -95,7 +95,8 @@ bring() { # python, pam_python, qt or wayland
 }
 
 apt_get_install() { # by the lists that are here; where these are missing or too old, by new ones
-    set -- env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
+    # Again, where the package is there and what we miss of it is not.
+    set -- env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends --reinstall \
         -o DPkg::Lock::Timeout=60 install "$1"
     "$@" 2>/dev/null || { apt-get -qq update && "$@"; }
 }

@@ -18,7 +18,16 @@ from pathlib import Path
 import pytest
 
 from host import PASSING
-from limits import REGISTRY, STATE, known_to_the_plugin, opener_of, start_of
+from limits import (
+    REGISTRY,
+    STATE,
+    UNGUARDED,
+    held_session,
+    known_to_the_plugin,
+    opener_of,
+    start_of,
+    wait_until_gone,
+)
 from machine import pam, run, ssh_session, wait_for
 
 pytest_plugins = ["limits_fixtures"]
@@ -111,6 +120,18 @@ def test_a_reused_pid_frees_no_place() -> None:
         assert not is_let_in("carol")
         assert is_let_in("bob")
         assert not is_let_in("carol")
+
+
+def test_a_reused_pid_lets_nobody_pass_for_one_who_is_in(service) -> None:
+    """Who is in already does not count again, so that must be true of them."""
+    service("unguarded", UNGUARDED)
+    columns_for("carol")
+    wait_until_gone(["carol"])
+    with sleeper() as process, held_session("unguarded", "bob"):
+        REGISTRY.write_text(line_for("carol", process.pid, start_of(process.pid) - 1))
+        assert not is_let_in("carol")
+        REGISTRY.write_text(line_for("carol", process.pid, start_of(process.pid)))
+        assert is_let_in("carol")
 
 
 DAMAGE: dict[str, Callable[[str], bytes]] = {

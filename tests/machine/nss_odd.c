@@ -1,0 +1,51 @@
+/* A source of groups, for nsswitch.conf, that behaves as a directory does that is in trouble.
+ *
+ * slowgroup   is told of only when somebody has opened FOLDER/door, a FIFO, for writing; FOLDER/asked says that it waits
+ * shygroup    has bob, and getgrnam tells so; but who asks for bob's groups is told that nobody answers
+ */
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <nss.h>
+#include <string.h>
+#include <unistd.h>
+
+static enum nss_status tell(const char *name, gid_t gid, struct group *group, char *buffer, size_t size, int *error)
+{
+    static const char member[] = "bob";
+    size_t longest = sizeof(char *) * 4 + strlen(name) + 1 + sizeof member;
+    if (size < longest) {
+        *error = ERANGE;
+        return NSS_STATUS_TRYAGAIN;
+    }
+    char **members = (char **) buffer, *text = buffer + sizeof(char *) * 2;
+    group->gr_mem = members;
+    members[0] = strcpy(text, member);
+    members[1] = NULL;
+    group->gr_name = strcpy(text + sizeof member, name);
+    group->gr_passwd = members[0] + strlen(member);
+    group->gr_gid = gid;
+    return NSS_STATUS_SUCCESS;
+}
+
+enum nss_status _nss_odd_getgrnam_r(const char *name, struct group *group, char *buffer, size_t size, int *error)
+{
+    if (strcmp(name, "shygroup") == 0)
+        return tell(name, 7001, group, buffer, size, error);
+    if (strcmp(name, "slowgroup") == 0) {
+        close(open(FOLDER "/asked", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+        close(open(FOLDER "/door", O_RDONLY | O_CLOEXEC));
+        return tell(name, 7002, group, buffer, size, error);
+    }
+    return NSS_STATUS_NOTFOUND;
+}
+
+enum nss_status _nss_odd_initgroups_dyn(const char *user, gid_t gid, long *start, long *size, gid_t **gids, long limit,
+                                        int *error)
+{
+    (void) user, (void) gid, (void) start, (void) size, (void) gids, (void) limit;
+    *error = EAGAIN;
+    return NSS_STATUS_UNAVAIL;
+}
