@@ -925,9 +925,9 @@ def count_in(decision: Decision, login: Login, asked: str = "") -> str:
     """
     line = ""
     try:
-        line = new_line(login, decision, asked)
+        line = new_line(login, decision, asked) if asked else ""
         if decision.limits:
-            folded.ask_directories(decision.limits, login)
+            line = folded.ask_directories(decision.limits, login, line)
         with Registry() as registry:
             if decision.limits:
                 folded.refuse_unless_room(decision, login, registry)
@@ -1268,12 +1268,20 @@ def at_a_closer_look(registry: Registry) -> Crowd:
     return crowd
 
 
-def ask_directories(limits: Sequence[Limit], login: Login) -> None:
-    """Raises CannotTell where a directory does not know the user, or the group of a limit."""
+def ask_directories(limits: Sequence[Limit], login: Login, line: str) -> str:
+    """The line of a session with the groups of its limits in it: where a directory is away, getgrouplist(3) knows less.
+
+    Raises CannotTell where a directory does not know the user, or the group of a limit.
+    """
     login.groups.ask()
     nobody = Crowd([])
+    fields = line.split("\t")
     for limit in limits:
         room(limit, login.user, login.groups.uid, nobody)
+        if line and limit.target == "GROUP" and limit.name is not None:
+            gid = f"{folded.find_group(limit.name).gr_gid},"
+            fields[4] += "" if f",{gid}" in fields[4] else gid
+    return "\t".join(fields)
 
 
 def refuse_if_limited(error: Exception, decision: Decision, login: Login) -> None:
