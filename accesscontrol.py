@@ -24,7 +24,7 @@ import time
 TYPE_CHECKING = False  # typing costs 3 ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any
+    from typing import Any, NoReturn
 
     from PyQt5.QtCore import QEvent
     from PyQt5.QtGui import QKeyEvent
@@ -1344,7 +1344,7 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def no_window(why: str) -> None:
+def no_window(why: str) -> NoReturn:
     """Ends the process with one line on what keeps it from showing a window."""
     os.write(2, f"pam-accesscontrol: no window: {printable(why)}\n".encode())
     os._exit(2)  # where Qt itself would call abort() and leave a core file
@@ -1529,8 +1529,19 @@ class Question:
         self.note.setText("One moment…" if early else f"{duration(int(self.end - now + 0.999))} left, then denied")
 
 
-def show_question(question: dict[str, Any], asker: int = -1) -> str:
-    """Asks the person at this display: allow, deny, timeout; or gone, once descriptor `asker` has anything to say."""
+def leave(word: str) -> NoReturn:
+    """Says the word, if there is one, and ends the process as it stands: on Wayland, to take Qt down may never end."""
+    try:
+        os.write(1, word.encode())
+    finally:
+        os._exit(0)
+
+
+def show_question(question: dict[str, Any], asker: int = -1) -> NoReturn:
+    """Asks the person at this display, and ends with their word: allow, deny, timeout.
+
+    It ends without one once descriptor `asker` has anything to say.
+    """
     from PyQt5.QtCore import QTimer
 
     app = application()
@@ -1542,10 +1553,11 @@ def show_question(question: dict[str, Any], asker: int = -1) -> str:
     window.box.show()
     app.alert(window.box)
     app.exec_()
-    return window.answer or ("allow" if window.box.clickedButton() is window.allow else "deny")
+    answer = window.answer or ("allow" if window.box.clickedButton() is window.allow else "deny")
+    leave("" if answer == "gone" else f"{answer}\n")
 
 
-def show_notice(notice: dict[str, Any]) -> None:
+def show_notice(notice: dict[str, Any]) -> NoReturn:
     """Say who is gone, in the corner, for half a minute."""
     from PyQt5.QtCore import QEvent, Qt, QTimer
     from PyQt5.QtWidgets import QMessageBox
@@ -1573,6 +1585,7 @@ def show_notice(notice: dict[str, Any]) -> None:
     QTimer.singleShot(30_000, app.quit)
     box.show()
     app.exec_()
+    leave("")
 
 
 def made_up_question() -> dict[str, Any]:
@@ -1589,7 +1602,7 @@ def made_up_question() -> dict[str, Any]:
     }
 
 
-def dialog_main() -> int:
+def dialog_main() -> NoReturn:
     """The owner's process: one question or notice on stdin, and one word on stdout."""
     import json
     import signal
@@ -1603,13 +1616,9 @@ def dialog_main() -> int:
         if asked["kind"] == "notice":
             time.sleep(asked["delay"])  # ended by then, if the person has come back
             show_notice(asked)
-            return 0
-        answer = show_question(asked, asker=0)
+        show_question(asked, asker=0)
     except (ImportError, ValueError) as error:
         no_window(str(error))
-    if answer != "gone":
-        os.write(1, f"{answer}\n".encode())
-    return 0
 
 
 # ---- The log: syslog, and a file for every month ---------------------------------------------------------------------
@@ -2154,13 +2163,12 @@ def limit_status(where: str, limit: Limit, crowd: Crowd) -> dict[str, Any]:
         return {**told, "state": f"{printable(user)} is not known, or the directory did not answer"}
 
 
-def try_window() -> int:
-    """Shows the dialog, with made-up data, on the desktop of whoever calls; prints the answer."""
+def try_window() -> NoReturn:
+    """Shows the dialog, with made-up data, on the desktop of whoever calls; prints the answer. Raises UsageError."""
     try:
-        print(show_question(made_up_question()))
+        show_question(made_up_question())
     except ImportError:
         raise UsageError("there is no PyQt5: install python3-pyqt5") from None
-    return 0
 
 
 def parse_arguments(arguments: list[str]) -> Any:
@@ -2208,7 +2216,7 @@ def main(arguments: list[str]) -> int:
         if chosen.command == "status":
             return status(chosen.json)
         if chosen.command == "ask":
-            return try_window()
+            try_window()
         return explain(chosen.service, chosen.user, chosen.address)
     except (UsageError, ValueError, OSError) as error:
         print(f"pam-accesscontrol: {error}", file=sys.stderr)
