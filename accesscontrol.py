@@ -941,7 +941,7 @@ def find_owner() -> Owner | None:
     if sd_text(lib.sd_session_get_type, name) not in ("x11", "wayland"):
         return None
     places = (f"/session-{name.decode()}.scope", f"/user@{uid.value}.service/")
-    return owner_of(uid.value, lambda pid: read_text(f"/proc/{pid}/cgroup"), places)
+    return owner_of(uid.value, lambda pid: read_text(f"/proc/{pid}/cgroup"), places, wayland_of(uid.value))
 
 
 def find_owner_in_utmp() -> Owner | None:
@@ -949,18 +949,37 @@ def find_owner_in_utmp() -> Owner | None:
     for _, uid, line in utmp_sessions():
         if LOCAL_DISPLAY.fullmatch(line):
             display = f"DISPLAY={line.partition('.')[0]}"
-            return owner_of(uid, lambda pid: read_text(f"/proc/{pid}/environ"), (display,))
+            return owner_of(uid, lambda pid: read_text(f"/proc/{pid}/environ"), (display,), {})
     return None
 
 
-def owner_of(uid: int, told: Callable[[int], str], places: tuple[str, ...]) -> Owner | None:
-    """The owner, with the display that the first process of theirs in the first of these places has."""
+def wayland_of(uid: int) -> dict[str, str]:
+    """The Wayland display of a user's that came up last, by its socket, to which only their processes connect."""
+    folder = f"/run/user/{uid}"
+    theirs = []
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        try:
+            about = os.lstat(f"{folder}/{name}")
+        except OSError:
+            continue  # it was there for a moment only
+        if name.startswith("wayland-") and stat.S_ISSOCK(about.st_mode) and about.st_uid == uid:
+            theirs.append((about.st_mtime, name))
+    return {"XDG_RUNTIME_DIR": folder, "WAYLAND_DISPLAY": max(theirs)[1]} if theirs else {}
+
+
+def owner_of(uid: int, told: Callable[[int], str], places: tuple[str, ...], spare: dict[str, str]) -> Owner | None:
+    """The owner, with the display that the first process of theirs in the first of these places has, or the spare one.
+
+    A compositor has its own display not in its environment: only the programs that it has started have it there.
+    """
     pids = [int(name) for name in os.listdir("/proc") if name.isdecimal()]
     mine = [(pid, told(pid)) for pid in pids if process_uid(pid) == uid]
-    for place in places:
-        for pid, where in mine:
-            environ = read_text(f"/proc/{pid}/environ").split("\0") if place in where else []
+    there = [pid for place in places for pid, where in mine if place in where]
+    for more in ({}, spare):
+        for pid in there:
+            environ = read_text(f"/proc/{pid}/environ").split("\0")
             display = dict(row.split("=", 1) for row in environ if row.partition("=")[0] in DISPLAY_NAMES)
+            display.update(more)
             if "DISPLAY" in display or "WAYLAND_DISPLAY" in display:
                 return Owner(uid, display, read_text(f"/proc/{pid}/cgroup").rpartition(":")[2].rstrip("\n"))
     return None
