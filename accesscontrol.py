@@ -1381,6 +1381,7 @@ def application() -> QApplication:
     qInstallMessageHandler(lambda kind, *_: no_window(why) if kind == QtFatalMsg else None)
     QApplication.setAttribute(Qt.AA_EnableHighDpiScaling)
     QApplication.setAttribute(Qt.AA_UseHighDpiPixmaps)
+    QApplication.setDesktopFileName("pam-accesscontrol")  # whose window it is; on Wayland it would be python3's
     running = QApplication.instance()
     return running if isinstance(running, QApplication) else QApplication(["pam-accesscontrol"])
 

@@ -55,6 +55,7 @@ def test_who_is_allowed_gets_in(wayland_desktop: Sway, way: Callable[[SwayWindow
     bob = wayland_desktop.knock("bob")
     window = wayland_desktop.question()
     assert window.title == "SSH login: bob from 10.1.2.3"
+    assert window.program == "pam-accesscontrol"
     way(window)
     assert bob.is_let_in()
     assert f"SSH session bob@10.1.2.3: ASK, {DECIDED}: allowed by alice" in journal()
