@@ -46,7 +46,7 @@ def by_sway(window: SwayWindow) -> None:
 
 
 ALLOWING = {"Alt+A": by_key("alt+a"), "Alt+A by wtype": by_wtype, "click on Allow": by_mouse("Allow")}
-DENYING = {"Alt+D": by_key("alt+d"), "Escape": by_key("Escape"), "Enter": by_key("Return"), "Space": by_key("space")}
+DENYING = {"Alt+D": by_key("alt+d"), "Escape": by_key("Escape"), "Enter": by_key("Return")}
 DENYING |= {"click on Deny": by_mouse("Deny"), "closed by sway": by_sway}
 
 
