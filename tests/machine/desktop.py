@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from limits import known_to_logind, known_to_the_plugin
+from limits import known_to_logind, known_to_the_plugin, logind_runs
 from machine import Result, run, ssh_command, wait_for
 
 STATE = Path("/run/pam-accesscontrol")
@@ -41,8 +41,18 @@ def active_session() -> dict[str, str]:
 
 
 def alice_is_there() -> bool:
-    session = active_session()
-    return (session.get("Name"), session.get("Type")) == ("alice", "x11") and manages_windows(":0", XAUTHORITY)
+    if logind_runs():
+        session = active_session()
+        known = (session.get("Name"), session.get("Type")) == ("alice", "x11")
+    else:
+        known = re.search(r"^alice .*\(:0\)$", run("who").stdout, re.MULTILINE) is not None
+    return known and manages_windows(":0", XAUTHORITY)
+
+
+def greeter_is_there() -> bool:
+    if logind_runs() and active_session().get("Class") != "greeter":
+        return False
+    return bool(processes(lambda words: words[:1] == ["/usr/sbin/lightdm-gtk-greeter"]))
 
 
 def manages_windows(display: str, authority: str) -> bool:

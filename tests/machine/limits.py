@@ -12,12 +12,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pexpect
+import pytest
 
 from machine import Result, console, run, ssh, ssh_session, wait_for
 
 STATE = Path("/run/pam-accesscontrol")
 REGISTRY = STATE / "sessions"
 LOGIND = "systemd-logind.service"
+UTMP = Path("/run/utmp")
 
 # A service that the plugin does not guard, whose sessions logind knows.
 UNGUARDED = """\
@@ -25,6 +27,33 @@ auth required pam_unix.so
 account required pam_permit.so
 session required pam_systemd.so class=user
 """
+
+
+# --------------------------------------------------------------------------------------------------------------- logind
+
+
+def logind_runs() -> bool:
+    return run("systemctl", "is-active", LOGIND, check=False).stdout == "active\n"
+
+
+# All other tests hold as well where whoever starts them has masked logind and stopped it.
+needs_logind = pytest.mark.skipif(not logind_runs(), reason="this is about logind, and somebody has stopped it")
+
+
+@contextmanager
+def logind_masked() -> Iterator[None]:
+    """Within the block, no logind runs, and none is started."""
+    if not logind_runs():
+        yield
+        return
+    socket = "systemd-logind-varlink.socket"  # of systemd 258 and later; it fails if it finds logind masked
+    units = [unit for unit in (socket, LOGIND) if Path("/usr/lib/systemd/system", unit).exists()]
+    run("systemctl", "mask", "--runtime", "--now", *units)
+    try:
+        yield
+    finally:
+        run("systemctl", "unmask", "--runtime", *units)
+        run("systemctl", "start", *units)
 
 
 # ---------------------------------------------------------------------------------------------------------- at the door

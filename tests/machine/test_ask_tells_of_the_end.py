@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from desktop import SEEN, Desktop, cgroup_of, logins_under_way, processes, window_processes
-from limits import known_to_logind
+from limits import known_to_logind, needs_logind
 from machine import ssh_command, wait_for
 
 pytest_plugins = ["desktop_fixtures"]
@@ -103,6 +103,7 @@ def test_the_logout_does_not_wait_for_a_display_that_hangs(desktop: Desktop) -> 
     assert desktop.notice().title == "SSH logout: bob from 10.1.2.3"
 
 
+@needs_logind
 def test_nothing_of_ours_is_left_in_the_session_that_has_ended(desktop: Desktop, rules) -> None:
     rules(ASK_BOB + "REMEMBER:600\n")
     bob = desktop.knock("bob", stay=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from desktop import Desktop, active_session, parent_of, processes, waiting_for_an_answer
-from limits import kill_and_wait
+from limits import kill_and_wait, needs_logind
 from machine import run, wait_for
 
 pytest_plugins = ["desktop_fixtures"]
@@ -70,6 +70,7 @@ def test_the_x_server(desktop: Desktop) -> None:
     window.wait_until_gone()
 
 
+@needs_logind
 def test_the_owner(desktop: Desktop) -> None:
     bob = desktop.knock("bob")
     window = desktop.question()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from desktop import AUTOLOGIN, NOT_ALLOWED, XAUTHORITY, Desktop, active_session, manages_windows
-from limits import LOGIND
+from desktop import AUTOLOGIN, NOT_ALLOWED, Desktop, active_session, alice_is_there, greeter_is_there, manages_windows
+from limits import logind_masked, needs_logind
 from machine import run, wait_for
 
 pytest_plugins = ["desktop_fixtures"]
@@ -53,6 +53,7 @@ def sessions_on_the_seat() -> dict[str, str]:
     return {run("loginctl", "show-session", id, "--property=Name", "--value").stdout.strip(): id for id in sessions}
 
 
+@needs_logind
 def test_the_owner_of_the_active_session_and_not_one_in_the_background(desktop, rules, carols_desktop) -> None:
     rules(ASK_BOB)
     for owner, asked, other in (("alice", desktop, carols_desktop), ("carol", carols_desktop, desktop)):
@@ -66,6 +67,7 @@ def test_the_owner_of_the_active_session_and_not_one_in_the_background(desktop, 
         assert bob.refusal() == NOT_ALLOWED
 
 
+@needs_logind
 def test_the_owner_of_a_locked_session(desktop: Desktop, rules) -> None:
     rules(ASK_BOB)
     session = active_session()["Id"]
@@ -84,7 +86,7 @@ def test_the_owner_of_a_locked_session(desktop: Desktop, rules) -> None:
 def greeter(nobody_there: Desktop, lightdm: Callable[[str], None]) -> Desktop:
     """The desktop where lightdm asks who wants to log in."""
     lightdm("")
-    wait_for(lambda: active_session().get("Class") == "greeter", "the greeter is there")
+    wait_for(greeter_is_there, "the greeter is there")
     return nobody_there
 
 
@@ -125,15 +127,11 @@ def desktop_without_logind(nobody_there: Desktop, lightdm: Callable[[str], None]
     """alice's desktop, of which only utmp knows."""
     if not Path("/run/utmp").exists():
         pytest.skip("there is no utmp from Debian 13 on")
-    run("systemctl", "mask", "--runtime", "--now", LOGIND)
-    try:
+    with logind_masked():
         lightdm(AUTOLOGIN)
-        wait_for(lambda: manages_windows(":0", XAUTHORITY), "alice's desktop is there")
+        wait_for(alice_is_there, "alice is logged in")
         yield nobody_there
-    finally:
         run("systemctl", "stop", "lightdm")
-        run("systemctl", "unmask", "--runtime", LOGIND)
-        run("systemctl", "start", LOGIND)
 
 
 def test_without_logind_the_owner_that_utmp_knows(desktop_without_logind: Desktop, rules) -> None:

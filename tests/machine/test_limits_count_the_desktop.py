@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from desktop import AUTOLOGIN, Desktop, active_session, alice_is_there
+from desktop import AUTOLOGIN, Desktop, active_session, alice_is_there, greeter_is_there
 from limits import gets_in, inside, refusal
 from machine import run, ssh, wait_for
 
@@ -44,5 +44,5 @@ def test_who_is_in_over_ssh_keeps_others_from_the_desktop(
 def test_the_greeter_is_nobody(rules, nobody_there: Desktop, lightdm: Callable[[str], None]) -> None:
     rules("DEFAULT:OPEN\nALL NUMBER GROUP ALL:1\n")
     lightdm("")
-    wait_for(lambda: active_session().get("Class") == "greeter", "the greeter is on the screen")
+    wait_for(greeter_is_there, "the greeter is on the screen")
     assert gets_in("bob")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from limits import UNGUARDED, held_session, inside, inside_at_a_console, opener_of
+from limits import UNGUARDED, held_session, inside, inside_at_a_console, needs_logind, opener_of
 from machine import run
 
 pytest_plugins = ["limits_fixtures"]
@@ -45,6 +45,7 @@ def test_who_is_in_since_when_over_what_from_where_and_by_which_rule() -> None:
     assert status()["in"] == []
 
 
+@needs_logind
 def test_who_came_in_otherwise(service) -> None:
     service("unguarded", UNGUARDED)
     with held_session("unguarded", "carol"):

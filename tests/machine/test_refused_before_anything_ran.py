@@ -10,6 +10,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from limits import logind_runs, needs_logind
 from machine import run, ssh, ssh_command, wait_for
 
 CLOSED = "SSH CLOSE USER erin\nDEFAULT:OPEN\n"
@@ -26,7 +27,8 @@ def manager_runs() -> bool:
 @pytest.fixture
 def _nobody_home() -> Iterator[None]:
     """Neither a session nor a manager of erin's is left from before."""
-    run("loginctl", "disable-linger", "erin")
+    if logind_runs():
+        run("loginctl", "disable-linger", "erin")
     run("systemctl", "stop", manager())
     yield
     run("systemctl", "stop", manager())
@@ -48,6 +50,7 @@ def starts() -> Iterator[Callable[[], int]]:
     run("rm", "-rf", str(ran), f"{erin.pw_dir}/.config")
 
 
+@needs_logind
 @pytest.mark.usefixtures("_nobody_home")
 def test_her_systemd_services_do_not_run(rules, starts) -> None:
     rules(CLOSED)
@@ -58,6 +61,7 @@ def test_her_systemd_services_do_not_run(rules, starts) -> None:
     assert wait_for(starts, "the service runs, now that erin is let in") == 1
 
 
+@needs_logind
 @pytest.mark.usefixtures("_nobody_home")
 def test_refused_in_session_they_do_not_run_either(rules, starts) -> None:
     rules("SSH ASK USER erin\nUNATTENDED:CLOSE\n")
@@ -68,6 +72,7 @@ def test_refused_in_session_they_do_not_run_either(rules, starts) -> None:
     assert wait_for(starts, "the service runs, now that erin is let in") == 1
 
 
+@needs_logind
 @pytest.mark.usefixtures("_nobody_home")
 def test_logind_never_knew_the_session(rules, journal) -> None:
     def known() -> list[str]:
