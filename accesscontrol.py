@@ -1407,17 +1407,25 @@ def key_comment(user: str, blob: str) -> str:
     """The comment behind a key in its user's authorized_keys, empty where there is none. See sshd(8)."""
     try:
         path = os.path.join(pwd.getpwnam(user).pw_dir, ".ssh", "authorized_keys")
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except (KeyError, OSError, ValueError):
         return ""
-    try:  # it may be a folder, or a FIFO: what lies there is the user's own doing
-        text = os.read(descriptor, 256 * 1024) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+    try:  # it may be a FIFO, or a link to a watchdog, which bites who only opens it: that is the user's own doing
+        if not stat.S_ISREG(os.fstat(place).st_mode):
+            return ""
+        with open(f"/proc/self/fd/{place}", "rb", 0, opener=open_at_once) as file:
+            text = file.read(256 * 1024) or b""
     except OSError:
         return ""
     finally:
-        os.close(descriptor)
+        os.close(place)
     line = text.partition(blob.encode())[2].partition(b"\n")[0]
     return printable(line.decode("utf-8", "surrogateescape").strip())
+
+
+def open_at_once(path: str, flags: int) -> int:
+    """An opener for open(): does not wait for somebody who holds a lease on the file, see fcntl(2)."""
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
 
 
 def read_answers() -> dict[str, Any]:
