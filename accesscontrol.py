@@ -1293,9 +1293,11 @@ def owner_of(uid: int, told: Callable[[int], str], places: tuple[str, ...]) -> O
     for place in places:
         for pid, where in mine:
             environ = folded.read_text(f"/proc/{pid}/environ").split("\0") if place in where else []
-            display = dict(row.split("=", 1) for row in environ if row.partition("=")[0] in DISPLAY_NAMES)
+            named = (row.split("=", 1) for row in environ if "=" in row)
+            display = {name: value for name, value in named if name in DISPLAY_NAMES}
             if "DISPLAY" in display or "WAYLAND_DISPLAY" in display:
-                return Owner(uid, display, folded.read_text(f"/proc/{pid}/cgroup").rpartition(":")[2].rstrip("\n"))
+                *_, row = folded.read_text(f"/proc/{pid}/cgroup").rstrip("\n").split("\n")
+                return Owner(uid, display, row.split(":", 2)[-1])  # the owner's own cgroups may have a : in their names
     return None
 
 
