@@ -1231,6 +1231,7 @@ def counts(rule: Rule, login: Login) -> bool:
 
 folded(r'''
 WAITING_MOST = 5  # questions behind the one on the screen
+SHARING_MOST = 20  # logins that wait for the same answer, each of them a process of the host
 DISPLAY_NAMES = {
     *("DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "XDG_SESSION_TYPE", "XDG_CURRENT_DESKTOP"),
     *("DBUS_SESSION_BUS_ADDRESS", "DESKTOP_SESSION", "KDE_FULL_SESSION", "KDE_SESSION_VERSION", "LANG", "LC_ALL"),
@@ -1475,17 +1476,32 @@ def seconds_up() -> float:
 class Turn:
     """A lock that the kernel takes back when its holder dies, in whatever way. Use as `with Turn(name)`."""
 
-    def __init__(self, name: str, wait: bool = True, forget: bool = False) -> None:
+    def __init__(self, name: str, wait: bool = True, forget: bool = False, most: int = 0) -> None:
+        """Takes the lock, after those who are waiting; raises BlockingIOError where it should not or `most` do."""
         import fcntl
 
         self.forget = forget  # the file, when the turn is over
         self.path = f"{STATE}/{name}"
         self.lock = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
+            if most:
+                self.take_a_seat(most)
             fcntl.flock(self.lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BaseException:
             os.close(self.lock)
             raise
+
+    def take_a_seat(self, most: int) -> None:
+        """Locks one byte of the file, a seat to wait in. Raises BlockingIOError where all of them are taken."""
+        import fcntl
+
+        for seat in range(most):
+            try:
+                fcntl.lockf(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, seat)
+                return
+            except BlockingIOError:
+                continue
+        raise BlockingIOError
 
     def __enter__(self) -> Turn:
         return self
@@ -1517,13 +1533,17 @@ def ask(login: Login, rules: Rules, proof: Proof) -> tuple[str, str]:
     if answer is not None:
         return answer["word"], answer["owner"]
     remove_left_over_questions()
-    with Turn(f"question-{proof.key}", forget=True):
+    try:
+        question = Turn(f"question-{proof.key}", forget=True, most=SHARING_MOST)
+    except BlockingIOError:
+        return "busy", f"{SHARING_MOST} logins"
+    with question:
         answer = known_answer(proof.key, began)
         if answer is not None:
             return answer["word"], answer["owner"]
         place = queue_up()
         if place is None:
-            return "busy", "nobody"
+            return "busy", f"{WAITING_MOST} questions"
         with place, Turn("turn"):
             owner = find_owner()
             answer = known_answer(proof.key, began)
@@ -1663,7 +1683,7 @@ def ask_owner(login: Login, decision: Decision, pamh: Any) -> str:
         "deny": f"denied by {who}",
         "timeout": f"no answer in {rules.timeout} s",
         "nobody": "nobody to ask",
-        "busy": f"{WAITING_MOST} questions are waiting already",
+        "busy": f"{who} are waiting already",
         "broken": f"{who} could not be asked",
     }
     decision.answer = why[word]
