@@ -1308,6 +1308,7 @@ def counts(rule: Rule, login: Login) -> bool:
 
 folded(r'''
 WAITING_MOST = 5  # questions behind the one on the screen
+SHARING_MOST = 20  # logins that wait for the same answer, each of them a process of the host
 DISPLAY_NAMES = {
     *("DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "XDG_SESSION_TYPE", "XDG_CURRENT_DESKTOP"),
     *("DBUS_SESSION_BUS_ADDRESS", "DESKTOP_SESSION", "KDE_FULL_SESSION", "KDE_SESSION_VERSION", "LANG", "LC_ALL"),
@@ -1361,7 +1362,7 @@ def find_owner_in_utmp() -> Owner | None:
     for _, uid, line in folded.utmp_sessions():
         if folded.LOCAL_DISPLAY.fullmatch(line):
             display = f"DISPLAY={line.partition('.')[0]}"
-            return owner_of(uid, lambda pid: folded.read_text(f"/proc/{pid}/environ"), (display,), {})
+            return owner_of(uid, lambda pid: folded.read_text(f"/proc/{pid}/environ"), (display,))
     return None
 
 
@@ -1379,7 +1380,9 @@ def wayland_of(uid: int) -> dict[str, str]:
     return {"XDG_RUNTIME_DIR": folder, "WAYLAND_DISPLAY": max(theirs)[1]} if theirs else {}
 
 
-def owner_of(uid: int, told: Callable[[int], str], places: tuple[str, ...], spare: dict[str, str]) -> Owner | None:
+def owner_of(
+    uid: int, told: Callable[[int], str], places: tuple[str, ...], spare: dict[str, str] | None = None
+) -> Owner | None:
     """The owner, with the display that the first process of theirs in the first of these places has, or the spare one.
 
     A compositor has its own display not in its environment: only the programs that it has started have it there.
@@ -1387,13 +1390,15 @@ def owner_of(uid: int, told: Callable[[int], str], places: tuple[str, ...], spar
     pids = [int(name) for name in os.listdir("/proc") if name.isdecimal()]
     mine = [(pid, told(pid)) for pid in pids if process_uid(pid) == uid]
     there = [pid for place in places for pid, where in mine if place in where]
-    for more in ({}, spare):
+    for more in ({}, spare or {}):
         for pid in there:
             environ = folded.read_text(f"/proc/{pid}/environ").split("\0")
-            display = dict(row.split("=", 1) for row in environ if row.partition("=")[0] in DISPLAY_NAMES)
+            named = (row.split("=", 1) for row in environ if "=" in row)
+            display = {name: value for name, value in named if name in DISPLAY_NAMES}
             display.update(more)
             if "DISPLAY" in display or "WAYLAND_DISPLAY" in display:
-                return Owner(uid, display, folded.read_text(f"/proc/{pid}/cgroup").rpartition(":")[2].rstrip("\n"))
+                *_, row = folded.read_text(f"/proc/{pid}/cgroup").rstrip("\n").split("\n")
+                return Owner(uid, display, row.split(":", 2)[-1])  # the owner's own cgroups may have a : in their names
     return None
 
 
@@ -1506,17 +1511,25 @@ def key_comment(user: str, blob: str) -> str:
     """The comment behind a key in its user's authorized_keys, empty where there is none. See sshd(8)."""
     try:
         path = os.path.join(pwd.getpwnam(user).pw_dir, ".ssh", "authorized_keys")
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except (KeyError, OSError, ValueError):
         return ""
-    try:  # it may be a folder, or a FIFO: what lies there is the user's own doing
-        text = os.read(descriptor, 256 * 1024) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+    try:  # it may be a FIFO, or a link to a watchdog, which bites who only opens it: that is the user's own doing
+        if not stat.S_ISREG(os.fstat(place).st_mode):
+            return ""
+        with open(f"/proc/self/fd/{place}", "rb", 0, opener=open_at_once) as file:
+            text = file.read(256 * 1024) or b""
     except OSError:
         return ""
     finally:
-        os.close(descriptor)
+        os.close(place)
     line = text.partition(blob.encode())[2].partition(b"\n")[0]
     return printable(line.decode("utf-8", "surrogateescape").strip())
+
+
+def open_at_once(path: str, flags: int) -> int:
+    """An opener for open(): does not wait for somebody who holds a lease on the file, see fcntl(2)."""
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
 
 
 def read_answers() -> dict[str, Any]:
@@ -1562,17 +1575,32 @@ def seconds_up() -> float:
 class Turn:
     """A lock that the kernel takes back when its holder dies, in whatever way. Use as `with Turn(name)`."""
 
-    def __init__(self, name: str, wait: bool = True, forget: bool = False) -> None:
+    def __init__(self, name: str, wait: bool = True, forget: bool = False, most: int = 0) -> None:
+        """Takes the lock, after those who are waiting; raises BlockingIOError where it should not or `most` do."""
         import fcntl
 
         self.forget = forget  # the file, when the turn is over
         self.path = f"{STATE}/{name}"
         self.lock = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
+            if most:
+                self.take_a_seat(most)
             fcntl.flock(self.lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BaseException:
             os.close(self.lock)
             raise
+
+    def take_a_seat(self, most: int) -> None:
+        """Locks one byte of the file, a seat to wait in. Raises BlockingIOError where all of them are taken."""
+        import fcntl
+
+        for seat in range(most):
+            try:
+                fcntl.lockf(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, seat)
+                return
+            except BlockingIOError:
+                continue
+        raise BlockingIOError
 
     def __enter__(self) -> Turn:
         return self
@@ -1604,13 +1632,17 @@ def ask(login: Login, rules: Rules, proof: Proof) -> tuple[str, str]:
     if answer is not None:
         return answer["word"], answer["owner"]
     remove_left_over_questions()
-    with Turn(f"question-{proof.key}", forget=True):
+    try:
+        question = Turn(f"question-{proof.key}", forget=True, most=SHARING_MOST)
+    except BlockingIOError:
+        return "busy", f"{SHARING_MOST} logins"
+    with question:
         answer = known_answer(proof.key, began)
         if answer is not None:
             return answer["word"], answer["owner"]
         place = queue_up()
         if place is None:
-            return "busy", "nobody"
+            return "busy", f"{WAITING_MOST} questions"
         with place, Turn("turn"):
             owner = find_owner()
             answer = known_answer(proof.key, began)
@@ -1750,7 +1782,7 @@ def ask_owner(login: Login, decision: Decision, pamh: Any) -> str:
         "deny": f"denied by {who}",
         "timeout": f"no answer in {rules.timeout} s",
         "nobody": "nobody to ask",
-        "busy": f"{WAITING_MOST} questions are waiting already",
+        "busy": f"{who} are waiting already",
         "broken": f"{who} could not be asked",
     }
     decision.answer = why[word]
@@ -2217,6 +2249,7 @@ def log_error(phase: str, outcome: str, error: BaseException) -> None:
 
 # ---- The PAM functions: what pam_python.so calls ---------------------------------------------------------------------
 
+DEAF = "xdm wdm lxdm".split()  # start the session even where PAM refuses it (measured: 1.1.11, 1.28, 0.5.3)
 taken = ""  # the line in the registry of the session that this PAM handle has opened: each loads the module anew
 
 
@@ -2291,7 +2324,10 @@ def pam_sm_acct_mgmt(pamh: Any, flags: int, argv: list[str]) -> int:
 
 def pam_sm_open_session(pamh: Any, flags: int, argv: list[str]) -> int:
     """Decides again, and writes the login down. See pam_sm_open_session(3)."""
-    return at_the_door("session", pamh.PAM_SESSION_ERR, pamh, flags, argv)
+    answer = at_the_door("session", pamh.PAM_SESSION_ERR, pamh, flags, argv)
+    if answer != pamh.PAM_IGNORE and item(pamh, "service") in DEAF:
+        os._exit(1)  # all that they hear is the end of the process that they have for each login
+    return answer
 
 
 def pam_sm_close_session(pamh: Any, flags: int, argv: list[str]) -> int:
@@ -2345,8 +2381,10 @@ def refuse(phase: str, login: Login, refused: Refused, pamh: Any, flags: int) ->
 
 def tell(pamh: Any, sentence: str) -> None:
     """Shows a sentence to the person at the door, where the host has a way to; see PAM_ERROR_MSG in pam_conv(3)."""
+    # The greeter of lightdm writes "Failed to authenticate" over an error, and leaves a piece of information there.
+    lightdm = item(pamh, "service").startswith("lightdm")
     try:
-        pamh.conversation(pamh.Message(pamh.PAM_ERROR_MSG, sentence))
+        pamh.conversation(pamh.Message(pamh.PAM_TEXT_INFO if lightdm else pamh.PAM_ERROR_MSG, sentence))
     except pamh.exception:
         pass
 ''')

@@ -2,6 +2,8 @@
 
 import os
 import pwd
+import subprocess
+import time
 
 import pytest
 
@@ -36,3 +38,39 @@ def test_what_is_no_file_has_no_comment_and_leaves_no_descriptor(keys, make):
     before = sorted(os.listdir("/proc/self/fd"))
     assert accesscontrol.key_comment("bob", BLOB) == ""
     assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+def test_what_is_no_file_is_not_even_opened(keys):
+    """To open a watchdog is to start it, and a tape winds back. A FIFO tells whether it was opened: its writer goes on.
+
+    What the writer wrote while nobody but the plugin was there would be lost.
+    """
+    os.mkfifo(keys)
+    with subprocess.Popen(["sh", "-c", 'exec 3>"$0"; echo waited >&3', str(keys)]) as writer:
+        while not waits_at_an_open(writer.pid):
+            time.sleep(0.01)
+        assert accesscontrol.key_comment("bob", BLOB) == ""
+        time.sleep(0.1)  # for the writer, if it was let go on
+        reader = os.open(keys, os.O_RDONLY | os.O_NONBLOCK)
+        writer.wait()
+    assert os.read(reader, 100) == b"waited\n"
+    os.close(reader)
+
+
+def waits_at_an_open(pid):
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        name, _, fields = file.read().partition("(")[2].rpartition(")")
+    return (name, fields.split()[0]) == ("sh", "S")
+
+
+def test_a_link_to_a_device_has_no_comment(keys):
+    keys.symlink_to("/dev/zero")
+    assert accesscontrol.key_comment("bob", BLOB) == ""
+
+
+def test_of_a_file_without_end_only_the_beginning_is_read(keys):
+    keys.write_text(f"ssh-ed25519 {BLOB} at the beginning\n")
+    os.truncate(keys, 1 << 40)
+    assert accesscontrol.key_comment("bob", BLOB) == "at the beginning"
+    keys.write_text("ssh-ed25519 other x\n" * 100_000 + f"ssh-ed25519 {BLOB} at the end\n")
+    assert accesscontrol.key_comment("bob", BLOB) == ""
