@@ -2249,7 +2249,6 @@ def log_error(phase: str, outcome: str, error: BaseException) -> None:
 
 # ---- The PAM functions: what pam_python.so calls ---------------------------------------------------------------------
 
-DEAF = "xdm wdm lxdm".split()  # start the session even where PAM refuses it (measured: 1.1.11, 1.28, 0.5.3)
 taken = ""  # the line in the registry of the session that this PAM handle has opened: each loads the module anew
 
 
@@ -2289,6 +2288,8 @@ def at_the_door(phase: str, refusal: int, pamh: Any, flags: int, argv: list[str]
         folded.refuse(phase, login, refused, pamh, flags)
     except BaseException as error:  # pam_python would refuse, too, but the log would not say who was at the door
         complain(phase, "refused", error)
+    if phase == "session":
+        folded.end_the_deaf(item(pamh, "service"))
     return refusal
 
 
@@ -2324,10 +2325,7 @@ def pam_sm_acct_mgmt(pamh: Any, flags: int, argv: list[str]) -> int:
 
 def pam_sm_open_session(pamh: Any, flags: int, argv: list[str]) -> int:
     """Decides again, and writes the login down. See pam_sm_open_session(3)."""
-    answer = at_the_door("session", pamh.PAM_SESSION_ERR, pamh, flags, argv)
-    if answer != pamh.PAM_IGNORE and item(pamh, "service") in DEAF:
-        os._exit(1)  # all that they hear is the end of the process that they have for each login
-    return answer
+    return at_the_door("session", pamh.PAM_SESSION_ERR, pamh, flags, argv)
 
 
 def pam_sm_close_session(pamh: Any, flags: int, argv: list[str]) -> int:
@@ -2354,6 +2352,9 @@ def pam_sm_close_session(pamh: Any, flags: int, argv: list[str]) -> int:
 folded(r'''
 # How somebody is refused.
 
+# Display managers that do not heed a refusal in session (measured): xdm 1.1.11, wdm 1.28 and lxdm 0.5.3 start it all
+# the same, and sddm 0.19 never shows its greeter again. Their process for the login must end then, with this status.
+DEAF = {"xdm": 1, "wdm": 1, "lxdm": 1, "sddm": 2, "sddm-autologin": 2}
 FAIL_DELAY = 2_000_000  # microseconds: what pam_unix asks for after a wrong password, see pam_fail_delay(3)
 
 
@@ -2377,6 +2378,12 @@ def refuse(phase: str, login: Login, refused: Refused, pamh: Any, flags: int) ->
         pamh.fail_delay(FAIL_DELAY)
     elif not flags & pamh.PAM_SILENT:
         tell(pamh, str(refused) or f"Access denied: {printable(login.user)} may not log in {folded.over(login)}.")
+
+
+def end_the_deaf(service: str) -> None:
+    """Ends a host that does not heed a refusal, in the process that it has for this login."""
+    if service in DEAF:
+        os._exit(DEAF[service])
 
 
 def tell(pamh: Any, sentence: str) -> None:

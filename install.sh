@@ -370,7 +370,7 @@ tell_what_obeys_too() { # a screen locker, say, that includes login
     includes='^[[:blank:]]*(@include|-?(auth|account|session)[[:blank:]]+(include|substack))[[:blank:]]+'
     # shellcheck disable=SC2086 # two folders
     includers=$(grep -rliE "$includes($one_of_them)([[:blank:]]|\$)" "$pam_folder" $vendor_folders 2>/dev/null |
-        sed 's,.*/,,' | sort -u | grep -vxE "$one_of_them" | tr '\n' ' ') || true
+        sed 's,.*/,,' | sort -u | grep -vxE "$one_of_them|.+-greeter|gdm-launch-environment" | tr '\n' ' ') || true
     [ -z "$includers" ] || printf '%s\n' "They include one of these, so they obey the rules, too: $includers" | in_lines
 }
 

@@ -15,16 +15,17 @@ from machine import run, wait_for
 
 XSERVER = """\
 #!/bin/sh
-# What lightdm asks of an X server, as Xvfb understands it.
-display=:0 auth=
+# What a display manager asks of an X server, as Xvfb understands it.
+display=:0 auth= told=
 while [ $# -gt 0 ]; do
     case $1 in
     :*) display=$1 ;;
     -auth) auth=$2 && shift ;;
+    -displayfd) told=$2 && shift ;;
     esac
     shift
 done
-exec Xvfb "$display" -screen 0 1024x768x24 ${auth:+-auth "$auth"} -nolisten tcp
+exec Xvfb "$display" -screen 0 1024x768x24 ${auth:+-auth "$auth"} ${told:+-displayfd "$told"} -nolisten tcp -noreset
 """
 
 LIGHTDM = """\

@@ -37,7 +37,8 @@ class Told:
         self.messages = told("message")
         self.before = [row.split(" ", 1)[1] for row in told("state") if row.startswith("before ")]
         self.after = [row.split(" ", 1)[1] for row in told("state") if row.startswith("after ")]
-        self.child = int(told("child")[0])  # what a child of the host ended with, -1 when somebody else has reaped it
+        # What a child of the host ended with, -1 when somebody else has reaped it, or the host itself was ended before.
+        self.child = int([*told("child"), "-1"][0])
 
 
 @functools.cache

@@ -177,6 +177,10 @@ def known_to_logind() -> list[str]:
     return found
 
 
+def nobody_is_in() -> bool:
+    return not [*known_to_logind(), *known_to_the_plugin()]
+
+
 def start_of(pid: int) -> int:
     """When a process started, in ticks since the boot; -1 where there is none, or a zombie. See proc(5)."""
     try:

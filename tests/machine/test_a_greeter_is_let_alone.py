@@ -17,7 +17,7 @@ def passes(service: str) -> bool:
     return pam(service, "bob", "authenticate", "acct_mgmt", "open_session", "close_session").returncode == 0
 
 
-@pytest.mark.parametrize("name", ["greetd-greeter", "sddm-greeter", "lightdm-greeter-test-greeter"])
+@pytest.mark.parametrize("name", ["greetd-greeter", "plasmalogin-greeter", "lightdm-greeter-test-greeter"])
 def test_a_greeter_starts_whatever_the_rules_say(service, name: str) -> None:
     service(name, PASSING)
     assert passes(name)

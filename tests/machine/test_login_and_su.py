@@ -144,10 +144,10 @@ def test_root_is_told_why_su_refuses(rules, journal) -> None:
         ("vsftpd", "SSH OPEN USER bob", False),
         ("vsftpd", "VSFTP OPEN USER bob", False),
         ("remote", "TTY OPEN USER bob", True),
-        ("sddm", "XDM OPEN USER bob", True),
+        ("kdm", "XDM OPEN USER bob", True),
         ("gdm-password", "XDM OPEN USER bob", True),
         ("gdm-password", "GDM-PASSWORD OPEN USER bob", True),
-        ("sddm-of-mine", "XDM OPEN USER bob", False),
+        ("kdm-of-mine", "XDM OPEN USER bob", False),
     ],
 )
 def test_a_rule_holds_for_the_services_that_it_names(service_name: str, rule: str, fits: bool, rules, service) -> None:
