@@ -57,7 +57,7 @@ class Folded:
         names = globals()
         for line, text in self.texts:
             if name not in names and any("\n" + kind + name in text for kind in ("def ", "class ", "")):
-                exec(compile("\n" * (line - 1) + text, __file__, "exec"), names)  # nosec B102: it is this very file
+                exec(compile("\n" * (line - 1) + text, __file__, "exec"), names)  # nosec B102  # this very file
         if name not in names:
             raise AttributeError(name)
         return names[name]
@@ -1178,7 +1178,7 @@ def refuse_if_full(decision: Decision, login: Login, crowd: Crowd) -> None:
 
 def full_limit(limit: Limit, decision: Decision, what: str) -> Decision:
     """The decision that a limit makes of another."""
-    assert decision.rules is not None
+    assert decision.rules is not None  # nosec B101  # for mypy
     return folded.by_rule("CLOSE", limit.rule, decision.rules, f"{printable(limit.rule.text)}: {what}")
 
 
@@ -1314,7 +1314,7 @@ def start_window(owner: Owner, about: dict[str, Any], detached: bool) -> Any:
     """Starts the dialog as the owner, told by a pipe that stays open for as long as somebody waits for the answer."""
     import json
     import signal
-    import subprocess
+    import subprocess  # nosec B404  # with constant commands
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # which importing signal put there
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -1326,7 +1326,7 @@ def start_window(owner: Owner, about: dict[str, Any], detached: bool) -> Any:
     reader, writer = os.pipe()
     try:
         os.write(writer, json.dumps(about).encode() + b"\n")  # filled before anybody can close it: no SIGPIPE
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # nosec B603  # constant, but for our own path
             command,
             stdin=reader,
             stdout=subprocess.PIPE,
@@ -1351,7 +1351,7 @@ def start_window(owner: Owner, about: dict[str, Any], detached: bool) -> Any:
 def read_word(process: Any, seconds: float) -> str:
     """The line that a child writes, empty if it ends without one or takes longer; then it is gone, and reaped."""
     import select
-    import subprocess
+    import subprocess  # nosec B404  # for its exception
 
     word = piece = b""
     deadline = time.monotonic() + seconds
@@ -1671,7 +1671,7 @@ def ask_owner(login: Login, decision: Decision, pamh: Any) -> str:
     Raises Refused for every answer but Allow, and for nobody to answer where UNATTENDED is CLOSE.
     """
     rules, proof = decision.rules, Proof(login, auth_info(pamh))
-    assert rules is not None
+    assert rules is not None  # nosec B101  # for mypy
     try:
         word, who = ask(login, rules, proof)
     except (OSError, ValueError, RuntimeError) as error:
@@ -1771,7 +1771,7 @@ def message_box(title: str, name: str, what: str, facts: dict[str, str]) -> tupl
         return LEFT_TO_RIGHT + QFontMetrics(font).elidedText(text, Qt.ElideMiddle, room)
 
     head = box.findChild(QLabel, "qt_msgbox_label")
-    assert head is not None
+    assert head is not None  # nosec B101  # for mypy
     font = head.font()
     font.setBold(True)
     font.setPointSizeF(1.25 * QFontInfo(font).pointSizeF())
@@ -1790,7 +1790,7 @@ def message_box(title: str, name: str, what: str, facts: dict[str, str]) -> tupl
     note.setContentsMargins(0, em // 2 if facts else 0, 0, 0)
     table.addWidget(note, len(facts), 0, 1, 2)
     grid = box.layout()
-    assert isinstance(grid, QGridLayout)
+    assert isinstance(grid, QGridLayout)  # nosec B101  # for mypy
     grid.addLayout(table, 1, 2)  # where a message box has its second text
     return box, note
 
