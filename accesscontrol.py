@@ -1577,7 +1577,7 @@ def show(owner: Owner, login: Login, rules: Rules, proof: Proof) -> str:
     """Shows the dialog and waits for the word; anything but a word that it knows, or none at all, is `broken`."""
     question = {
         "kind": "question",
-        "service": login.kind,
+        "service": printable(login.kind),
         "user": printable(login.user),
         "full_name": printable(full_name(login.user)),
         "rhost": printable(login.rhost),
@@ -1628,7 +1628,7 @@ def tell_owner(ended: Session, login: Login, argv: list[str]) -> None:
         return
     notice = {
         "kind": "notice",
-        "service": login.kind,
+        "service": printable(login.kind),
         "user": printable(login.user),
         "rhost": printable(login.rhost),
         "seconds": int(time.time()) - (answer["first"] or ended.since),
@@ -1651,7 +1651,8 @@ def tell_owner(ended: Session, login: Login, argv: list[str]) -> None:
 def full_name(user: str) -> str:
     """The name in a user's GECOS field, empty where there is none."""
     try:
-        return pwd.getpwnam(user).pw_gecos.partition(",")[0]
+        gecos = os.fsencode(pwd.getpwnam(user).pw_gecos)  # which was read by the locale of the host
+        return gecos.decode("utf-8", "surrogateescape").partition(",")[0]
     except (KeyError, ValueError):
         return ""
 
@@ -1705,8 +1706,7 @@ LEFT_TO_RIGHT = "\u200e"  # an Arabic name at its start would turn the whole lin
 
 
 def shorten(text: str, most: int) -> str:
-    """A stranger's text on one line, its middle left out where it is long."""
-    text = printable(text)
+    """A stranger's text, which whoever asks has made printable, with its middle left out where it is long."""
     return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 2 :]}"
 
 
