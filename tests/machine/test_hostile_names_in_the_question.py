@@ -27,7 +27,7 @@ STRANGE = {
 
 @pytest.fixture(autouse=True)
 def _rules(rules, service) -> None:
-    rules("ALL ASK USER ALL\nREMEMBER:0\n")
+    rules("SCRATCH ASK USER ALL\nSSH ASK USER bob\nDEFAULT:OPEN\nREMEMBER:0\n")
     service("scratch", PASSING)
 
 
@@ -49,13 +49,19 @@ def shows_only_text(window: Window) -> bool:
     return not seen["markup"] and all(line.isprintable() for line in lines) and window.title.isprintable()
 
 
+def is_that(seen: str, wanted: str) -> bool:
+    """Whether it is what was wanted, or as much of its beginning and end as the window is wide."""
+    begin, middle, end = seen.partition("…")
+    return seen == wanted or (bool(middle) and len(seen) > 9 and wanted.startswith(begin) and wanted.endswith(end))
+
+
 @pytest.mark.parametrize("what", STRANGE)
 def test_in_a_name_a_host_and_a_way_to_prove_it(desktop: Desktop, what: str) -> None:
     strange, shown = STRANGE[what]
     with asked_about(desktop, strange, strange, strange.replace(" ", "_").replace("\n", "")) as window:
         assert shows_only_text(window)
-        assert window.look()["texts"][0] == f"{shown} wants to log in"
-        assert window.fact("From") == shown
+        assert is_that(window.look()["texts"][0], f"{shown} wants to log in")
+        assert is_that(window.fact("From"), shown)
         assert window.title.startswith("SCRATCH login: ")
         assert window.fact("Over") == "SCRATCH"
 
@@ -87,19 +93,21 @@ def full_name_of_bob(gecos: bytes) -> Iterator[None]:
         passwd.write_bytes(before)
 
 
-@pytest.mark.parametrize("gecos", [
-    "B\x1b[2J\x9b\u202e\u2028 <b>%s</b>".encode() + b"\xff\r",
-    b"B" * 65536,
+@pytest.mark.parametrize(("gecos", "shown"), [
+    ("B\x1b[2J\x9b\u202e\u2028<b>%s</b>".encode() + b"\xff\r", r"B\x1b[2J\x9b\u202e\u2028<b>%s</b>\xff\r"),
+    (b"B" * 65536, "B" * 240 + "... (65536 characters)"),
 ], ids=["signs", "length"])
-def test_in_a_full_name(desktop: Desktop, gecos: bytes) -> None:
+def test_in_a_full_name(desktop: Desktop, gecos: bytes, shown: str) -> None:
     with full_name_of_bob(gecos), asked_about(desktop, "bob", "10.1.2.3") as window:
         assert shows_only_text(window)
-        name = window.fact("Full name")
-        assert name == r"B\x1b[2J\x9b\u202e\u2028 <b>%s</b>\xff\r" if len(gecos) < 100 else len(name) < 310
+        assert is_that(window.fact("Full name"), shown)
 
 
-@pytest.mark.parametrize("comment", ["C\x1b[2J\x9b\u202e\u2028 <b>%s</b>", "C" * 8000], ids=["signs", "length"])
-def test_in_the_comment_of_a_key(desktop: Desktop, comment: str) -> None:
+@pytest.mark.parametrize(("comment", "shown"), [
+    ("C\x1b[2J\x9b\u202e\u2028 <b>%s</b>", r"(C\x1b[2J\x9b\u202e\u2028 <b>%s</b>)"),
+    ("C" * 8000, "(" + "C" * 240 + "... (8000 characters))"),
+], ids=["signs", "length"])
+def test_in_the_comment_of_a_key(desktop: Desktop, comment: str, shown: str) -> None:
     authorized = Path(pwd.getpwnam("bob").pw_dir, ".ssh/authorized_keys")
     before = authorized.read_text()
     kind, blob, _ = before.split()
@@ -108,8 +116,7 @@ def test_in_the_comment_of_a_key(desktop: Desktop, comment: str) -> None:
         desktop.knock("bob")
         window = desktop.question()
         assert shows_only_text(window)
-        shown = window.fact("Proved by").split("\n")[1]
-        assert shown == r"(C\x1b[2J\x9b\u202e\u2028 <b>%s</b>)" if len(comment) < 100 else len(shown) < 310
+        assert is_that(window.fact("Proved by").split("\n")[1], shown)
     finally:
         authorized.write_text(before)
     assert waiting_for_an_answer() == 1
