@@ -18,6 +18,10 @@ PICTURES = Path(__file__).parents[1] / "pictures"
 TRIES = 5  # to type a name: a greeter that has just come up may lose a key
 
 
+def version_of(package: str) -> str:
+    return run("dpkg-query", "--show", "--showformat=${Version}", package).stdout
+
+
 class Greeter:
     """A display manager, as somebody meets it who wants to log in; its display is :0 unless told otherwise."""
 
