@@ -50,7 +50,11 @@ def carols_desktop(service) -> Iterator[Desktop]:
 def sessions_on_the_seat() -> dict[str, str]:
     """The sessions, by the names of those whose they are."""
     sessions = run("loginctl", "show-seat", "seat0", "--property=Sessions", "--value").stdout.split()
-    return {run("loginctl", "show-session", id, "--property=Name", "--value").stdout.strip(): id for id in sessions}
+
+    def whose(session: str) -> str:  # nobody's, if it has just ended
+        return run("loginctl", "show-session", session, "--property=Name", "--value", check=False).stdout.strip()
+
+    return {whose(session): session for session in sessions}
 
 
 @needs_logind

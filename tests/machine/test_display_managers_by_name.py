@@ -33,7 +33,7 @@ def guarded() -> Iterator[str]:
     before = set(PAM.iterdir())
     for path in PACKAGED.glob("*/*"):
         (PAM / path.name).write_bytes(path.read_bytes())
-    (PAM / "gdm-smartcard").symlink_to("gdm-smartcard-sssd-exclusive")
+    (PAM / "gdm-smartcard").symlink_to("gdm-smartcard-pkcs11-exclusive")
     for name in NOT_SHIPPED:
         if not (PAM / name).exists():  # a later release may have it
             (PAM / name).write_text(COMMON)
