@@ -2377,7 +2377,8 @@ def refuse(phase: str, login: Login, refused: Refused, pamh: Any, flags: int) ->
     if phase == "auth":
         pamh.fail_delay(FAIL_DELAY)
     elif not flags & pamh.PAM_SILENT:
-        tell(pamh, str(refused) or f"Access denied: {printable(login.user)} may not log in {folded.over(login)}.")
+        closed = f"Access denied: {printable(login.user)} may not log in {folded.over(login)}."
+        tell(phase, pamh, str(refused) or closed)
 
 
 def end_the_deaf(service: str) -> None:
@@ -2386,10 +2387,15 @@ def end_the_deaf(service: str) -> None:
         os._exit(DEAF[service])
 
 
-def tell(pamh: Any, sentence: str) -> None:
-    """Shows a sentence to the person at the door, where the host has a way to; see PAM_ERROR_MSG in pam_conv(3)."""
-    # The greeter of lightdm writes "Failed to authenticate" over an error, and leaves a piece of information there.
+def tell(phase: str, pamh: Any, sentence: str) -> None:
+    """Shows a sentence to the person at the door, where the host has a way to; see PAM_ERROR_MSG in pam_conv(3).
+
+    The greeter of lightdm writes "Failed to authenticate" over an error, and leaves a piece of information there. In
+    session lightdm shows nothing, and answers with nothing, for which pam_python then crashes.
+    """
     lightdm = item(pamh, "service").startswith("lightdm")
+    if lightdm and phase == "session":
+        return
     try:
         pamh.conversation(pamh.Message(pamh.PAM_TEXT_INFO if lightdm else pamh.PAM_ERROR_MSG, sentence))
     except pamh.exception:

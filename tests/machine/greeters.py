@@ -96,6 +96,10 @@ class Greeter:
         """Whether it asks who wants to log in."""
         raise NotImplementedError
 
+    def has_crashed(self) -> bool:
+        """Whether a process of its own has, as far as it tells."""
+        return False
+
     def type_name(self, user: str) -> None:
         """Types a name in the place of whatever was there, again if it does not appear as it should."""
         for _ in range(TRIES):
@@ -157,6 +161,9 @@ class Lightdm(Greeter):
 
     def is_there(self) -> bool:
         return self.says("Log In") != ""
+
+    def has_crashed(self) -> bool:
+        return "Terminated with signal 11" in self.log.read_text()
 
     def send_name(self, user: str) -> None:
         wait_for(self.is_there, "the greeter is there")

@@ -47,6 +47,7 @@ def test_who_is_not_let_in_after_a_question_gets_no_desktop(greeter: Greeter, ru
     wait_for(lambda: "denied" in monthly_log(), "bob is refused")
     wait_for(greeter.is_there, "the greeter is there again")
     assert known_to_logind() == []
+    assert not greeter.has_crashed()
 
 
 def test_who_may_not_is_told_what_a_wrong_password_is_told(greeter: Greeter, rules, monthly_log) -> None:
