@@ -907,8 +907,10 @@ def take_lock(descriptor: int) -> None:
 
 
 def pid_in_use(pid: str) -> bool:
-    """Whether there is a process with this pid. See kill(2)."""
+    """Whether there is a process with this pid. See kill(2), for which 0 and what is below are many processes."""
     try:
+        if int(pid) <= 0:
+            return False
         os.kill(int(pid), 0)
     except (ProcessLookupError, OverflowError, ValueError):
         return False
@@ -1162,7 +1164,7 @@ class Crowd:
         """Leaves out those that have left: logind and utmp learn of it up to 0.1 s later (measured)."""
         for key, uid in self.others[:]:
             pids = list(ancestors(key)) if self.lib is None else [sd_leader(self.lib, key)]
-            if pids[0] and (process_start(pids[0]) == -1 or not leaving.isdisjoint(pids)):
+            if pids and pids[0] and (process_start(pids[0]) == -1 or not leaving.isdisjoint(pids)):
                 self.others.remove((key, uid))
 
     def people(self, limit: Limit) -> set[int]:
