@@ -320,7 +320,8 @@ def draw() -> None:
     PICTURE.parent.mkdir(exist_ok=True)
     blocks = "".join(f"$c{n} << E\n" + "".join(f"{x} {y}\n" for x, y in curve) + "E\n"
                      for n, curve in enumerate(curves.values()))
-    plots = ", ".join(f"$c{n} with linespoints linewidth 2 pointtype 7 title '{name}'" for n, name in enumerate(curves))
+    line = "with linespoints linewidth 2 pointtype 7"
+    plots = ", ".join(f"$c{n} {line} title '{name}' noenhanced" for n, name in enumerate(curves))
     run("gnuplot", input=(
         f"set terminal pngcairo size 900,560 font 'DejaVu Sans,11' background '#ffffff'\nset output '{PICTURE}'\n"
         "set logscale xy\nset xlabel 'rules in the file'\nset ylabel 'CPU time of a login, ms'\nset key top left\n"
