@@ -14,14 +14,6 @@ import pytest
 
 from machine import AUTH_LOG, KEYS, MARKER, RULE_FILE, SOURCES, SSHD_CONFIG, USERS, flush_auth_log, password_of, run
 
-# By hand only, for now: on some runs these wait in vain for a display manager to come up, or to end.
-if os.environ.get("DISPLAY_MANAGERS") != "all":
-    collect_ignore = [
-        "test_automatic_logins_obey.py",
-        "test_display_managers.py",
-        "test_display_managers_by_name.py",
-    ]
-
 
 def pytest_configure() -> None:
     if not MARKER.exists():

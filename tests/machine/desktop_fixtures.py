@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,33 @@ if sys.argv[1:] in (["--dialog"], ["ask"]):
 EYE_FILES = [Path("/usr/lib/python3/dist-packages", name) for name in ("tests_eye.py", "tests_eye.pth")]
 
 
+def stop(unit: str) -> None:
+    """Stops a display manager. lightdm may wait for ever for an authentication that it has begun a moment ago."""
+
+    def stopped() -> bool:
+        return run("systemctl", "is-active", unit, check=False).stdout in ("inactive\n", "failed\n")
+
+    run("systemctl", "stop", "--no-block", unit)
+    try:
+        wait_for(stopped, f"{unit} stops", timeout=15)
+    except AssertionError:
+        run("systemctl", "kill", "--signal=KILL", unit)
+        wait_for(stopped, f"{unit} is stopped")
+        run("systemctl", "reset-failed", unit, check=False)
+
+
+def comes_up(start: Callable[[], None], there: Callable[[], object], what: str) -> None:
+    """Starts a display manager, and waits until it is there. One start in a thousand comes to nothing: then, again."""
+    for _ in range(3):
+        start()
+        with suppress(AssertionError):
+            wait_for(there, what, timeout=30)
+            return
+        print(run("loginctl", "list-sessions", check=False).stdout, run("ps", "axfo", "pid,stat,args").stdout)
+        print(*(path.read_text()[-4000:] for path in Path("/var/log/lightdm").glob("*.log")))
+    raise AssertionError(f"started three times in vain: {what}")
+
+
 @pytest.fixture(scope="module")
 def lightdm() -> Iterator[Callable[[str], None]]:
     """lightdm(AUTOLOGIN): starts lightdm anew, with this put behind its configuration. It is stopped at the end."""
@@ -114,12 +142,13 @@ def lightdm() -> Iterator[Callable[[str], None]]:
 
     def start(more: str) -> None:
         configuration.write_text(LIGHTDM + more)
-        run("systemctl", "stop", "lightdm")
+        stop("lightdm")
         wait_for(lambda: active_session() == {}, "the seat is free")
+        run("systemctl", "reset-failed", "lightdm", check=False)  # which counts anew how often it was started
         run("systemctl", "start", "lightdm")
 
     yield start
-    run("systemctl", "stop", "lightdm")
+    stop("lightdm")
     wait_for(lambda: "alice" not in [*known_to_logind(), *known_to_the_plugin()], "alice has left")
     configuration.unlink()
     for path, text in kept.items():
@@ -143,8 +172,7 @@ def eye() -> Iterator[None]:
 def desktop(rules, lightdm, eye) -> Iterator[Desktop]:
     """alice's desktop. Nobody else is in, nobody was asked about before, and nobody is any more behind the test."""
     if not alice_is_there():
-        lightdm(AUTOLOGIN)
-        wait_for(alice_is_there, "alice is logged in")
+        comes_up(lambda: lightdm(AUTOLOGIN), alice_is_there, "alice is logged in")
     found = Desktop()
     found.clear()
     yield found
@@ -154,7 +182,7 @@ def desktop(rules, lightdm, eye) -> Iterator[Desktop]:
 @pytest.fixture
 def nobody_there(rules, lightdm, eye) -> Iterator[Desktop]:
     """A desktop with nobody at it."""
-    run("systemctl", "stop", "lightdm")
+    stop("lightdm")
     wait_for(lambda: active_session() == {}, "the seat is free")
     found = Desktop()
     found.clear()

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,13 +12,11 @@ from pathlib import Path
 import pytest
 
 from desktop import Desktop
-from desktop_fixtures import NO_CONSOLE, XSERVER
+from desktop_fixtures import NO_CONSOLE, XSERVER, comes_up, stop
 from greeters import Greeter, Lightdm, Sddm, Xdm
 from limits import LOGIND, nobody_is_in
 from machine import run, wait_for
 
-# By hand only: here, one in three runs waits in vain for a desktop of lightdm to come up, or to end behind its logout.
-LIGHTDM = [Lightdm] if os.environ.get("DISPLAY_MANAGERS") == "all" else []
 DEFAULT = Path("/etc/X11/default-display-manager")
 
 # Whoever reads it takes /dev/null for a graphics card on seat0, since udev says so: without one, sddm starts nothing.
@@ -69,6 +66,7 @@ def display_manager(greeter: Greeter, place: str) -> Iterator[Callable[[str], No
         wait_for(lambda: not greeter.authority(), "its X server has ended")
         for path, text in greeter.files(autologin).items():
             files.put(path, text)
+        run("systemctl", "reset-failed", greeter.name, check=False)  # which counts anew how often it was started
         run("systemctl", "start", greeter.name)
 
     try:
@@ -76,21 +74,6 @@ def display_manager(greeter: Greeter, place: str) -> Iterator[Callable[[str], No
     finally:
         stop(greeter.name)
         files.put_back()
-
-
-def stop(unit: str) -> None:
-    """Stops a display manager. lightdm may wait for ever for an authentication that it has begun a moment ago."""
-
-    def stopped() -> bool:
-        return run("systemctl", "is-active", unit, check=False).stdout in ("inactive\n", "failed\n")
-
-    run("systemctl", "stop", "--no-block", unit)
-    try:
-        wait_for(stopped, f"{unit} stops")
-    except AssertionError:
-        run("systemctl", "kill", "--signal=KILL", unit)
-        wait_for(stopped, f"{unit} is stopped")
-        run("systemctl", "reset-failed", unit, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +91,7 @@ def graphics() -> Iterator[None]:
     run("systemctl", "restart", LOGIND)
 
 
-@pytest.fixture(scope="module", params=[*LIGHTDM, Sddm, Xdm], ids=lambda kind: kind.name)
+@pytest.fixture(scope="module", params=[Lightdm, Sddm, Xdm], ids=lambda kind: kind.name)
 def managed(request: pytest.FixtureRequest, graphics: None) -> Iterator[tuple[Greeter, Callable[[str], None]]]:
     """Each of the display managers in turn, with what starts it."""
     greeter: Greeter = request.param()
@@ -122,8 +105,7 @@ def greeter(managed: tuple[Greeter, Callable[[str], None]]) -> Greeter:
     greeter, start = managed
     wait_for(nobody_is_in, "nobody is in")
     if not greeter.is_there() or greeter.says(greeter.wrong):
-        start("")
-        wait_for(greeter.is_there, "the greeter is there", timeout=60)
+        comes_up(lambda: start(""), greeter.is_there, f"the greeter of {greeter.name}")
     return greeter
 
 
@@ -132,6 +114,5 @@ def second_display(desktop: Desktop) -> Iterator[Greeter]:
     """xdm, which asks on display :1 who wants to log in there, while alice is at her desktop."""
     greeter = Xdm(":1")
     with display_manager(greeter, BESIDE_THE_SEAT) as start:
-        start("")
-        wait_for(greeter.is_there, "the greeter is there", timeout=60)
+        comes_up(lambda: start(""), greeter.is_there, f"the greeter of {greeter.name}")
         yield greeter

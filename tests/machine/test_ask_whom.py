@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from desktop import AUTOLOGIN, NOT_ALLOWED, Desktop, active_session, alice_is_there, greeter_is_there, manages_windows
+from desktop_fixtures import comes_up, stop
 from limits import logind_masked, needs_logind
 from machine import run, wait_for
 
@@ -89,8 +90,7 @@ def test_the_owner_of_a_locked_session(desktop: Desktop, rules) -> None:
 @pytest.fixture
 def greeter(nobody_there: Desktop, lightdm: Callable[[str], None]) -> Desktop:
     """The desktop where lightdm asks who wants to log in."""
-    lightdm("")
-    wait_for(greeter_is_there, "the greeter is there")
+    comes_up(lambda: lightdm(""), greeter_is_there, "the greeter is there")
     return nobody_there
 
 
@@ -135,7 +135,7 @@ def desktop_without_logind(nobody_there: Desktop, lightdm: Callable[[str], None]
         lightdm(AUTOLOGIN)
         wait_for(alice_is_there, "alice is logged in")
         yield nobody_there
-        run("systemctl", "stop", "lightdm")
+        stop("lightdm")
 
 
 def test_without_logind_the_owner_that_utmp_knows(desktop_without_logind: Desktop, rules) -> None:

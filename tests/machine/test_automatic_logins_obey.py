@@ -5,13 +5,12 @@ from __future__ import annotations
 import pytest
 
 from desktop import active_session
-from greeters import Sddm, version_of
-from greeters_fixtures import LIGHTDM
+from greeters import Lightdm, Sddm, version_of
 from limits import known_to_logind
 from machine import wait_for
 
 pytest_plugins = ["desktop_fixtures", "greeters_fixtures"]
-pytestmark = pytest.mark.parametrize("managed", [*LIGHTDM, Sddm], ids=lambda kind: kind.name, indirect=True)
+pytestmark = pytest.mark.parametrize("managed", [Lightdm, Sddm], ids=lambda kind: kind.name, indirect=True)
 
 
 def test_who_may_is_logged_in_and_gives_the_place_back_at_logout(managed, rules, monthly_log) -> None:

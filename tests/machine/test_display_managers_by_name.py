@@ -37,10 +37,13 @@ def guarded() -> Iterator[str]:
     for name in NOT_SHIPPED:
         if not (PAM / name).exists():  # a later release may have it
             (PAM / name).write_text(COMMON)
-    reader = Path(run("sh", "-c", "echo /usr/lib/*/security/pam_permit.so").stdout.strip()).with_name("pam_fprintd.so")
-    reader.symlink_to("pam_permit.so")  # it takes any finger for the right one
+    modules = Path(run("sh", "-c", "echo /usr/lib/*/security/pam_permit.so").stdout.strip()).parent
+    readers = [modules / "pam_fprintd.so", modules / "pam_pkcs11.so"]
+    for reader in readers:
+        reader.symlink_to("pam_permit.so")  # it takes any finger and any card for the right one
     yield run(str(INSTALL)).stdout
-    reader.unlink()
+    for reader in readers:
+        reader.unlink()
     for path in set(PAM.iterdir()) - before:
         path.unlink()
 

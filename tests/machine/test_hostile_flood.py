@@ -112,6 +112,7 @@ def test_of_many_hosts(desktop: Desktop, tmp_path: Path, journal) -> None:
         assert ssh("bob").stdout == f"{BUSY}\n"
     assert any(line.endswith(f": {WAIT} questions are waiting already") for line in journal())
     wait_for(lambda: hosts_at_a_question() == 0, "everybody has left")
+    wait_for(lambda: not window_processes(), "the last window has gone with them")
     assert is_asked_about_again(desktop)
 
 

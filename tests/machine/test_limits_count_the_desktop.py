@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from desktop import AUTOLOGIN, Desktop, active_session, alice_is_there, greeter_is_there
+from desktop_fixtures import comes_up, stop
 from limits import gets_in, inside, refusal
-from machine import run, ssh, wait_for
+from machine import ssh, wait_for
 
 pytest_plugins = ["desktop_fixtures"]
 
@@ -17,7 +18,7 @@ def test_who_is_at_the_desktop_fills_the_place_until_logout(rules, desktop: Desk
     rules(ONE_OF_USERS)
     assert refusal(ssh("bob")) == "Access denied: users: 1 of 1 are logged in."
     assert any("alice@localhost XDM" in line for line in journal())
-    run("systemctl", "stop", "lightdm")
+    stop("lightdm")
     wait_for(lambda: active_session() == {}, "alice has left")
     assert gets_in("bob")
 
@@ -43,6 +44,5 @@ def test_who_is_in_over_ssh_keeps_others_from_the_desktop(
 
 def test_the_greeter_is_nobody(rules, nobody_there: Desktop, lightdm: Callable[[str], None]) -> None:
     rules("DEFAULT:OPEN\nALL NUMBER GROUP ALL:1\n")
-    lightdm("")
-    wait_for(greeter_is_there, "the greeter is on the screen")
+    comes_up(lambda: lightdm(""), greeter_is_there, "the greeter is on the screen")
     assert gets_in("bob")

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from desktop import AUTOLOGIN, XAUTHORITY, Desktop, manages_windows
+from desktop_fixtures import stop
 from host import PASSING, nobody_is_about_to_leave
 from limits import (
     UNGUARDED,
@@ -182,13 +183,13 @@ def alices_desktop(_masked, _guarded, nobody_there: Desktop, lightdm) -> Iterato
     wait_for(lambda: known_to_the_plugin() == ["alice"], "alice is logged in")
     wait_for(lambda: manages_windows(":0", XAUTHORITY), "alice's desktop is there")
     yield nobody_there
-    run("systemctl", "stop", "lightdm")
+    stop("lightdm")
 
 
 def test_the_desktop_fills_a_place_as_any_session_does(alices_desktop: Desktop, rules) -> None:
     rules(ONE_OF_USERS)
     assert not is_let_in("bob")
-    run("systemctl", "stop", "lightdm")
+    stop("lightdm")
     wait_for(lambda: is_let_in("bob"), "alice's place is free")
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from desktop import AUTOLOGIN, active_session
-from machine import run, wait_for
+from desktop_fixtures import stop
+from machine import wait_for
 from wayland import SCREEN, Sway
 
 SESSION = Path("/usr/share/wayland-sessions/tests-sway.desktop")
@@ -48,7 +49,7 @@ def sway(lightdm: Callable[[str], None]) -> Iterator[Callable[[str], Sway]]:
             return desktop
 
         yield start
-    run("systemctl", "stop", "lightdm")
+    stop("lightdm")
     wait_for(lambda: active_session() == {}, "the seat is free")
     for path in (*FILES, CONFIGURATION):
         path.unlink()
