@@ -1,5 +1,6 @@
 #!/usr/bin/python3 -I
 # SPDX-License-Identifier: GPL-3.0-or-later
+# ruff: noqa: F401 - used in the texts
 """pam-accesscontrol: who may log in to this machine, over which service.
 
 Loaded by pam_python.so into sshd, login and the display managers, and, by its own name, the command pam-accesscontrol.
@@ -8,8 +9,9 @@ the command.
 
 pam_python compiles this file anew at every login, which takes about 1 ms for a hundred lines (tests/bench). So what
 most logins do without is folded: it stands where it belongs, but as a text, and is compiled when one of its names is
-first used, as folded.name. For the same reason what costs more than a tenth of a millisecond is imported where it is
-used.
+first used, as folded.name. What every login needs stands in texts, too, the pieces, compiled one after the other: all
+at once, that takes a millisecond and a megabyte more. For the same reason what costs more than a tenth of a millisecond
+is imported where it is used.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import _socket  # the socket module proper costs 2.6 ms more
 import gc
 import os
 import pwd
-import re  # noqa: F401 - in what is folded
+import re
 import stat
 import sys
 import time
@@ -27,10 +29,6 @@ TYPE_CHECKING = False  # typing costs 3 ms
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
-    from typing import Any as Groups  # which is folded
-    from typing import Any as Limit
-    from typing import Any as Rule
-    from typing import Any as Rules
 
 RULE_FILE = "/etc/pam-accesscontrol/pam-accesscontrol.conf"
 RULE_FILE_MOST = 16 * 1024 * 1024  # bytes; more is no rule file, and reading it would be felt
@@ -57,10 +55,21 @@ class Folded:
         names = globals()
         for line, text in self.texts:
             if name not in names and any("\n" + kind + name in text for kind in ("def ", "class ", "")):
-                exec(compile("\n" * (line - 1) + text, __file__, "exec"), names)  # nosec B102  # this very file
+                run(line, text)
         if name not in names:
             raise AttributeError(name)
         return names[name]
+
+
+def run(line: int, text: str) -> None:
+    """Runs a text of this file, on its line there."""
+    # Not by compile(), whose first call makes the types of the ast module, which takes longer than most of the texts.
+    exec("\n" * (line - 1) + text, globals())  # nosec B102
+
+
+def piece(text: str) -> None:
+    """Runs a text of this file that every login needs, at once."""
+    run(sys._getframe(1).f_lineno, text)
 
 
 folded = Folded()
@@ -76,6 +85,7 @@ def __getattr__(name: str) -> Any:
 # ---- The rules: a flat file of four-field lines, read whole at every call --------------------------------------------
 
 
+piece(r'''
 MANY = 2000  # lines
 NOT_PLAIN = frozenset('"@:# ')  # in a list of names
 
@@ -176,6 +186,7 @@ def sift(path: str, login: Login) -> tuple[list[tuple[int, str]], bool]:
     if key not in sifted or sifted[key][0] != data:
         sifted[key] = data, *sieve(data.decode("utf-8", "surrogateescape"), login)
     return sifted[key][1:]
+''')
 
 
 folded(r'''
@@ -477,6 +488,7 @@ def distrusted(path: str, error: Exception) -> Rules:
 # ---- The decision: the first rule that fits is the verdict, and every limit that fits must have room -----------------
 
 
+piece(r'''
 class Login:
     """Somebody at the door: PAM service, login name, remote host (empty for none) and, when asked for, groups."""
 
@@ -530,9 +542,9 @@ def judge(argv: list[str], login: Login, phase: str) -> Decision:
         path = RULE_FILE if len(argv) < 2 else folded.rule_file(argv[1:])
         rows, plain = sift(path, login)
     except (OSError, Fault) as error:
-        return folded.distrust(path, error)  # type: ignore[no-any-return, unused-ignore]
+        return folded.distrust(path, error)
     if not plain:
-        return folded.look_closely(path, rows, login, phase)  # type: ignore[no-any-return, unused-ignore]
+        return folded.look_closely(path, rows, login, phase)
     return plain_verdict(rows, printable(os.path.basename(path)))
 
 
@@ -546,6 +558,7 @@ def plain_verdict(rows: list[tuple[int, str]], name: str) -> Decision:
             return Decision(words[1].upper(), where, printable(" ".join(words)))
         default = Decision(row[8:], where, row)
     return default
+''')
 
 
 folded(r'''
@@ -804,6 +817,7 @@ def why_not(rule: Rule, login: Login) -> str:
 
 # ---- Who is logged in: sessions that the plugin let in and that live, and those that logind or utmp knows besides ----
 
+piece(r'''
 STATE = "/run/pam-accesscontrol"  # root's alone, gone at every boot
 STATE_FILES = "lock sessions answers turn waiting-0 waiting-1 waiting-2 waiting-3 waiting-4 waiting-5".split()
 NOT_ASKED, LEFT = "-", "left"  # in the place of an answer's key
@@ -953,6 +967,7 @@ def count_out(line: str) -> None:
     with Registry() as registry:
         registry.lines = [*(it for it in registry.lines if it not in (line, left)), left]
         registry.write()
+''')
 
 
 folded(r'''
@@ -2099,6 +2114,7 @@ def dialog_main() -> NoReturn:
 
 # ---- The log: syslog, and a file for every month ---------------------------------------------------------------------
 
+piece(r'''
 LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG = 3, 4, 5, 6, 7
 LOG_AUTHPRIV = 10 << 3
 LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
@@ -2172,6 +2188,7 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s" if minutes else f"{rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
+''')
 
 
 folded(r'''
@@ -2179,6 +2196,7 @@ folded(r'''
 
 FAULTS_LOGGED = 50
 LOCK_PATIENCE = 10  # seconds
+IN_A_TEXT = "<string>"  # the file in which a traceback says that a folded text stands; its lines are those of this one
 
 
 def escape(char: str) -> str:
@@ -2242,15 +2260,20 @@ def wait_for_lock(descriptor: int) -> None:
 
 def log_error(phase: str, outcome: str, error: BaseException) -> None:
     """One line in the log for an error in the plugin, with the traceback behind it."""
+    import linecache
     import traceback
 
-    lines = "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip("\n").split("\n")
+    here = linecache.getlines(__file__)
+    linecache.cache[IN_A_TEXT] = len(here), None, here, IN_A_TEXT
+    told = "".join(traceback.format_exception(type(error), error, error.__traceback__)).replace(IN_A_TEXT, __file__)
+    lines = told.rstrip("\n").split("\n")
     syslog(LOG_ERR, f"{phase}: {outcome}, for an error in the plugin: {' | '.join(map(printable, lines))}")
 ''')
 
 
 # ---- The PAM functions: what pam_python.so calls ---------------------------------------------------------------------
 
+piece(r'''
 taken = ""  # the line in the registry of the session that this PAM handle has opened: each loads the module anew
 
 
@@ -2349,6 +2372,7 @@ def pam_sm_close_session(pamh: Any, flags: int, argv: list[str]) -> int:
     except BaseException as error:
         complain("session", "closed", error)
     return int(pamh.PAM_IGNORE)
+''')
 
 
 folded(r'''

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,3 +76,11 @@ def test_a_plugin_that_python_cannot_read_refuses(service, tmp_path: Path) -> No
     for text in ("def", "import no_such_module", ""):
         copy.write_text(text)
         assert SUCCESS not in host("scratch", "bob", "auth", "acct", "open").returned.values()
+
+
+def test_the_log_shows_the_line_of_an_error_in_what_is_folded_away(broken, journal) -> None:
+    broken("folded.parse_entry('bob', limited=True)")
+    host("scratch", "bob", "auth", check=False)
+    [line] = journal()
+    number = next(number for number, row in enumerate(MODULE.read_text().split("\n"), 1) if "has no limit" in row)
+    assert re.search(rf'/accesscontrol\.py", line {number}, in parse_entry \| +raise Fault\(.*has no limit', line), line

@@ -1,9 +1,10 @@
-"""What most logins do without stands in accesscontrol.py as text, and is as sound as what every login compiles."""
+"""What stands in accesscontrol.py as text is as sound as what is compiled with it."""
 
 import __future__
 
 import builtins
 import dis
+import re
 import traceback
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import accesscontrol
 
 TEXTS = accesscontrol.folded.texts
 SOURCE = Path(accesscontrol.__file__).read_text(encoding="utf-8")
+PIECES = re.findall(r"(?ms)^piece\(r'''(.*?)^'''\)$", SOURCE)
 
 
 FOR_THE_TYPE_CHECKER = {
@@ -40,9 +42,20 @@ def names_in(code):
     return used, made
 
 
+def test_every_text_is_a_piece_or_folded():
+    assert len(PIECES) == SOURCE.count("\npiece(") > 4
+    assert len(TEXTS) == SOURCE.count("\nfolded(")
+
+
+def test_a_piece_uses_no_name_that_is_folded_away():
+    used, made = (set().union(*sets) for sets in zip(*(names_in(compiled(text)) for text in (SOURCE, *PIECES))))
+    used = {name for name in used if not name.startswith("__")}
+    assert used - made - set(dir(builtins)) == set()
+
+
 @pytest.mark.parametrize(("line", "text"), TEXTS, ids=[f"line{line}" for line, _ in TEXTS])
 def test_a_text_uses_no_name_that_stands_in_another_text(line, text):
-    _, every_login = names_in(compiled(SOURCE))
+    every_login = set().union(*(names_in(compiled(text))[1] for text in (SOURCE, *PIECES)))
     used, made = names_in(compiled(text))
     used = {name for name in used if not name.startswith("__")}
     assert used - made - (every_login - FOR_THE_TYPE_CHECKER) - set(dir(builtins)) == set()
@@ -63,7 +76,8 @@ def test_a_traceback_shows_the_line_in_the_text():
 
 
 def test_no_name_stands_in_two_texts():
-    steps = [step for text in (SOURCE, *(text for _, text in TEXTS)) for step in dis.get_instructions(compiled(text))]
+    texts = [SOURCE, *PIECES, *(text for _, text in TEXTS)]
+    steps = [step for text in texts for step in dis.get_instructions(compiled(text))]
     made = [step.argval for step in steps if step.opname == "STORE_NAME"]
     assert {name for name in made if made.count(name) > 1 and not name.startswith("__")} <= FOR_THE_TYPE_CHECKER
 
