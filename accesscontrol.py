@@ -1334,7 +1334,7 @@ DISPLAY_NAMES = {
 
 
 class Owner:
-    """Whoever sits at the desktop: uid, and the environment by which a window gets onto it."""
+    """Whoever sits at the desktop: uid, and the environment by which a window gets onto it, none if that is unknown."""
 
     def __init__(self, uid: int, display: dict[str, str], cgroup: str) -> None:
         self.uid, self.display, self.cgroup = uid, display, cgroup
@@ -1371,7 +1371,8 @@ def find_owner() -> Owner | None:
     if folded.sd_text(lib.sd_session_get_type, name) not in ("x11", "wayland"):
         return None
     places = (f"/session-{name.decode()}.scope", f"/user@{uid.value}.service/")
-    return owner_of(uid.value, lambda pid: folded.read_text(f"/proc/{pid}/cgroup"), places, wayland_of(uid.value))
+    owner = owner_of(uid.value, lambda pid: folded.read_text(f"/proc/{pid}/cgroup"), places, wayland_of(uid.value))
+    return owner or Owner(uid.value, {}, "")  # who cannot be asked is not nobody
 
 
 def find_owner_in_utmp() -> Owner | None:
@@ -1691,6 +1692,8 @@ def remove_left_over_questions() -> None:
 
 def show(owner: Owner, login: Login, rules: Rules, proof: Proof) -> str:
     """Shows the dialog and waits for the word; anything but a word that it knows, or none at all, is `broken`."""
+    if not owner.display:
+        return "broken"
     question = {
         "kind": "question",
         "service": printable(login.kind),
@@ -1740,7 +1743,7 @@ def tell_owner(ended: Session, login: Login, argv: list[str]) -> None:
         answer["until"] = seconds_up() + delay
         write_answers(answers, registry)
     owner = find_owner()
-    if owner is None or owner.uid != answer["uid"]:
+    if owner is None or owner.uid != answer["uid"] or not owner.display:
         return
     notice = {
         "kind": "notice",

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from desktop import AUTOLOGIN, NOT_ALLOWED, Desktop, active_session, alice_is_there, greeter_is_there, manages_windows
-from desktop_fixtures import comes_up, stop
+from desktop import (
+    AUTOLOGIN,
+    NOT_ALLOWED,
+    Desktop,
+    active_session,
+    alice_is_there,
+    comes_up,
+    greeter_is_there,
+    manages_windows,
+    stop,
+)
 from limits import logind_masked, needs_logind
 from machine import run, wait_for
 
@@ -32,20 +42,27 @@ exec openbox
 """
 
 
+@contextmanager
+def carol_on_the_seat(*what: str) -> Iterator[None]:
+    """Within the block, carol has a session of type x11 on the seat, in which this runs."""
+    facts = {"SEAT": "seat0", "VTNR": "0", "SESSION_TYPE": "x11", "SESSION_CLASS": "user"}
+    settings = [f"--setenv=XDG_{name}={value}" for name, value in facts.items()]
+    how = ["--property=PAMName=tests-desktop", "--property=User=carol", *settings]
+    run("systemd-run", "--unit=tests-desktop", "--collect", *how, *what)
+    try:
+        yield
+    finally:
+        run("loginctl", "kill-user", "--signal=KILL", "carol")
+        wait_for(lambda: "carol" not in sessions_on_the_seat(), "carol's desktop has gone")
+
+
 @pytest.fixture
 def carols_desktop(service) -> Iterator[Desktop]:
     """carol has a session on the same seat, on display :1."""
     service("tests-desktop", ON_THE_SEAT)
-    facts = {"SEAT": "seat0", "VTNR": "0", "SESSION_TYPE": "x11", "SESSION_CLASS": "user"}
-    settings = [f"--setenv=XDG_{name}={value}" for name, value in facts.items()]
-    how = ["--property=PAMName=tests-desktop", "--property=User=carol", "--setenv=DISPLAY=:1", *settings]
-    run("systemd-run", "--unit=tests-desktop", "--collect", *how, "sh", "-c", SECOND_DESKTOP)
-    try:
+    with carol_on_the_seat("env", "DISPLAY=:1", "sh", "-c", SECOND_DESKTOP):
         wait_for(lambda: manages_windows(":1", ""), "carol's desktop is there")
         yield Desktop(":1", "")
-    finally:
-        run("loginctl", "kill-user", "--signal=KILL", "carol")
-        wait_for(lambda: "carol" not in sessions_on_the_seat(), "carol's desktop has gone")
 
 
 def sessions_on_the_seat() -> dict[str, str]:
@@ -121,6 +138,19 @@ def test_nobody_while_no_desktop_runs(nobody_there: Desktop, rules, journal, mon
     told = re.findall("(granted|denied) +pam-accesscontrol.conf:1 (.*)", monthly_log())
     opened = ("granted", "nobody to ask, UNATTENDED is OPEN")
     assert told == [opened, opened, ("denied", "nobody to ask")]
+
+
+@needs_logind
+def test_who_is_there_and_has_no_display_that_could_be_found_is_not_nobody(
+    nobody_there: Desktop, service, rules, journal
+) -> None:
+    service("tests-desktop", ON_THE_SEAT)
+    rules(ASK_BOB + "UNATTENDED:OPEN\n")
+    with carol_on_the_seat("sleep", "infinity"):
+        wait_for(lambda: active_session().get("Name") == "carol", "carol is there")
+        assert nobody_there.knock("bob").refusal() == "Access denied: the person at the desktop could not be asked."
+        assert journal()[-1].endswith(": SSH ASK USER bob: carol could not be asked")
+    assert nobody_there.knock("bob").is_let_in()
 
 
 # ------------------------------------------------------------------------------------------------- where no logind runs
