@@ -15,7 +15,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,33 @@ def manages_windows(display: str, authority: str) -> bool:
     environment = {**os.environ, "DISPLAY": display, "XAUTHORITY": authority}
     shown = run("xprop", "-root", "_NET_SUPPORTING_WM_CHECK", env=environment, check=False).stdout
     return "window id" in shown
+
+
+def stop(unit: str) -> None:
+    """Stops a display manager. lightdm may wait for ever for an authentication that it has begun a moment ago."""
+
+    def stopped() -> bool:
+        return run("systemctl", "is-active", unit, check=False).stdout in ("inactive\n", "failed\n")
+
+    run("systemctl", "stop", "--no-block", unit)
+    try:
+        wait_for(stopped, f"{unit} stops", timeout=15)
+    except AssertionError:
+        run("systemctl", "kill", "--signal=KILL", unit)
+        wait_for(stopped, f"{unit} is stopped")
+        run("systemctl", "reset-failed", unit, check=False)
+
+
+def comes_up(start: Callable[[], None], there: Callable[[], object], what: str) -> None:
+    """Starts a display manager, and waits until it is there. One start in a thousand comes to nothing: then, again."""
+    for _ in range(3):
+        start()
+        with suppress(AssertionError):
+            wait_for(there, what, timeout=30)
+            return
+        print(run("loginctl", "list-sessions", check=False).stdout, run("ps", "axfo", "pid,stat,args").stdout)
+        print(*(path.read_text()[-4000:] for path in Path("/var/log/lightdm").glob("*.log")))
+    raise AssertionError(f"started three times in vain: {what}")
 
 
 # ---------------------------------------------------------------------------------------------------- what is going on

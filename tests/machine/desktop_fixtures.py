@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from desktop import AUTOLOGIN, SEEN, Desktop, active_session, alice_is_there
+from desktop import AUTOLOGIN, SEEN, Desktop, active_session, alice_is_there, comes_up, stop
 from limits import known_to_logind, known_to_the_plugin
 from machine import run, wait_for
 
@@ -98,33 +97,6 @@ if sys.argv[1:] in (["--dialog"], ["ask"]):
 EYE_FILES = [Path("/usr/lib/python3/dist-packages", name) for name in ("tests_eye.py", "tests_eye.pth")]
 
 
-def stop(unit: str) -> None:
-    """Stops a display manager. lightdm may wait for ever for an authentication that it has begun a moment ago."""
-
-    def stopped() -> bool:
-        return run("systemctl", "is-active", unit, check=False).stdout in ("inactive\n", "failed\n")
-
-    run("systemctl", "stop", "--no-block", unit)
-    try:
-        wait_for(stopped, f"{unit} stops", timeout=15)
-    except AssertionError:
-        run("systemctl", "kill", "--signal=KILL", unit)
-        wait_for(stopped, f"{unit} is stopped")
-        run("systemctl", "reset-failed", unit, check=False)
-
-
-def comes_up(start: Callable[[], None], there: Callable[[], object], what: str) -> None:
-    """Starts a display manager, and waits until it is there. One start in a thousand comes to nothing: then, again."""
-    for _ in range(3):
-        start()
-        with suppress(AssertionError):
-            wait_for(there, what, timeout=30)
-            return
-        print(run("loginctl", "list-sessions", check=False).stdout, run("ps", "axfo", "pid,stat,args").stdout)
-        print(*(path.read_text()[-4000:] for path in Path("/var/log/lightdm").glob("*.log")))
-    raise AssertionError(f"started three times in vain: {what}")
-
-
 @pytest.fixture(scope="module")
 def lightdm() -> Iterator[Callable[[str], None]]:
     """lightdm(AUTOLOGIN): starts lightdm anew, with this put behind its configuration. It is stopped at the end."""
@@ -150,7 +122,7 @@ def lightdm() -> Iterator[Callable[[str], None]]:
     yield start
     stop("lightdm")
     wait_for(lambda: "alice" not in [*known_to_logind(), *known_to_the_plugin()], "alice has left")
-    configuration.unlink()
+    configuration.unlink(missing_ok=True)
     for path, text in kept.items():
         path.write_text(text)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from desktop import Desktop
-from desktop_fixtures import NO_CONSOLE, XSERVER, comes_up, stop
+from desktop import Desktop, comes_up, stop
+from desktop_fixtures import NO_CONSOLE, XSERVER
 from greeters import Greeter, Lightdm, Sddm, Xdm
 from limits import LOGIND, nobody_is_in
 from machine import run, wait_for

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from desktop import AUTOLOGIN, Desktop, active_session, alice_is_there, greeter_is_there
-from desktop_fixtures import comes_up, stop
+from desktop import AUTOLOGIN, Desktop, active_session, alice_is_there, comes_up, greeter_is_there, stop
 from limits import gets_in, inside, refusal
 from machine import ssh, wait_for
 

@@ -13,8 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from desktop import AUTOLOGIN, XAUTHORITY, Desktop, manages_windows
-from desktop_fixtures import stop
+from desktop import AUTOLOGIN, XAUTHORITY, Desktop, manages_windows, stop
 from host import PASSING, nobody_is_about_to_leave
 from limits import (
     UNGUARDED,

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from desktop import AUTOLOGIN, active_session
-from desktop_fixtures import stop
+from desktop import AUTOLOGIN, active_session, stop
 from machine import wait_for
 from wayland import SCREEN, Sway
 
