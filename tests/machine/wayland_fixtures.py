@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from desktop import AUTOLOGIN, active_session, stop
+from desktop import AUTOLOGIN, active_session, comes_up, stop
 from machine import wait_for
 from wayland import SCREEN, Sway
 
@@ -41,9 +41,12 @@ def sway(lightdm: Callable[[str], None]) -> Iterator[Callable[[str], Sway]]:
 
         def start(x: str) -> Sway:
             CONFIGURATION.write_text(CONFIGURED.format(*SCREEN, x))
-            lightdm(AUTOLOGIN + "user-session=tests-sway\n")
             desktop = Sway()
-            wait_for(lambda: active_session().get("Type") == "wayland" and desktop.has_started(), "alice is there")
+
+            def is_there() -> bool:
+                return active_session().get("Type") == "wayland" and desktop.has_started()
+
+            comes_up(lambda: lightdm(AUTOLOGIN + "autologin-session=tests-sway\n"), is_there, "alice is in sway")
             stack.callback(desktop.hands.close)
             return desktop
 
