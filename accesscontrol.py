@@ -971,7 +971,7 @@ def count_out(line: str) -> None:
 
 
 folded(r'''
-# What a limit looks at, and what only goes wrong.
+# What a limit looks at.
 
 import errno  # noqa: E402
 
@@ -980,9 +980,8 @@ if TYPE_CHECKING:
 
 LOGIND_CGROUPS = [f"/sys/fs/cgroup{root}/system.slice/systemd-logind.service" for root in ("", "/systemd", "/unified")]
 UTMP = "/run/utmp"
-LOCAL_DISPLAY = re.compile(r":[0-9]+(\.[0-9]+)?")  # in utmp the line or, behind tty7, the host; ::1 is neither
+LOCAL_DISPLAY = r":[0-9]+(\.[0-9]+)?"  # in utmp the line or, behind tty7, the host; ::1 is neither
 UTMP_RECORD, UTMP_USER_PROCESS = "hxxi32s4s32s256s52x", 7  # struct utmp, see utmp(5)
-FILES_OF_QUESTIONS = re.compile(r"(?:sessions|answers)\.new|question-[0-9a-f]{32}")
 
 
 class Session:
@@ -1026,36 +1025,6 @@ def is_alive(line: str) -> bool:
     """Whether a line of the registry stands for a process that is there."""
     session = parse_session(line)
     return session is not None and session.lives()
-
-
-def still_in(asked: str, registry: Registry) -> bool:
-    """Whether a session lives that this answer let in."""
-    return any(session.asked == asked and session.lives() for session in sessions_in(registry))
-
-
-def tidy_state() -> None:
-    """Makes the state folder, and removes from it what is not ours. Raises OSError where it is not root's alone."""
-    os.makedirs(STATE, 0o700, exist_ok=True)
-    about = os.lstat(STATE)
-    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o022:
-        raise PermissionError(1, f"{STATE} is not a folder of root's alone")
-    os.chmod(STATE, 0o700)
-    for entry in os.scandir(STATE):
-        if entry.name not in STATE_FILES or not entry.is_file(follow_symlinks=False):
-            remove_stranger(entry)
-
-
-def remove_stranger(entry: os.DirEntry[str]) -> None:
-    """Removes what is not ours from the state folder."""
-    try:
-        if entry.is_dir(follow_symlinks=False):
-            import shutil
-
-            shutil.rmtree(entry.path)
-        elif not FILES_OF_QUESTIONS.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False):
-            os.unlink(entry.path)
-    except OSError:
-        pass  # another login has removed it; what is really in the way is felt when it is used
 
 
 def logind() -> Any:
@@ -1147,7 +1116,7 @@ def utmp_sessions() -> list[tuple[int, int, str]]:
         line, _, user, host = (name.rstrip(b"\0").decode("utf-8", "surrogateescape") for name in names)
         if kind == UTMP_USER_PROCESS and pid_in_use(str(pid)):
             try:
-                found.append((pid, pwd.getpwnam(user).pw_uid, host if LOCAL_DISPLAY.fullmatch(host) else line))
+                found.append((pid, pwd.getpwnam(user).pw_uid, host if re.fullmatch(LOCAL_DISPLAY, host) else line))
             except (KeyError, ValueError):
                 continue
     return found
@@ -1257,13 +1226,7 @@ def refuse_if_full(decision: Decision, login: Login, crowd: Crowd) -> None:
         has_room, full = room(limit, login.user, login.groups.uid, crowd)
         if not has_room:
             who = ", ".join(crowd.names(limit, login.groups.uid)) or "nobody"
-            raise Refused(full_limit(limit, decision, f"{full}: {who}"), f"Access denied: {full}.")
-
-
-def full_limit(limit: Limit, decision: Decision, what: str) -> Decision:
-    """The decision that a limit makes of another."""
-    assert decision.rules is not None  # nosec B101  # for mypy
-    return folded.by_rule("CLOSE", limit.rule, decision.rules, f"{printable(limit.rule.text)}: {what}")
+            raise Refused(folded.full_limit(limit, decision, f"{full}: {who}"), f"Access denied: {full}.")
 
 
 def refuse_unless_room(decision: Decision, login: Login, registry: Registry) -> None:
@@ -1273,16 +1236,7 @@ def refuse_unless_room(decision: Decision, login: Login, registry: Registry) -> 
     try:
         refuse_if_full(decision, login, Crowd(open_lines(registry)))
     except Refused:
-        refuse_if_full(decision, login, at_a_closer_look(registry))
-
-
-def at_a_closer_look(registry: Registry) -> Crowd:
-    """Who is really in: no process that has ended and left its pid to another, nobody who is just leaving."""
-    known = [it for it in map(parse_session, registry.lines) if it is not None and it.lives()]
-    registry.lines = [session.line for session in known]
-    crowd = Crowd(open_lines(registry))
-    crowd.forget({session.pid for session in known if session.asked == LEFT})
-    return crowd
+        refuse_if_full(decision, login, folded.at_a_closer_look(registry))
 
 
 def ask_directories(limits: Sequence[Limit], login: Login, line: str) -> str:
@@ -1301,23 +1255,75 @@ def ask_directories(limits: Sequence[Limit], login: Login, line: str) -> str:
     return "\t".join(fields)
 
 
-def refuse_if_limited(error: Exception, decision: Decision, login: Login) -> None:
-    """Raises Refused where it cannot be counted who is in, and a limit counts this person; or else warns."""
-    rules = decision.rules.rules if decision.rules else ()
-    rule = next((rule for rule in rules if rule.action == "NUMBER" and counts(rule, login)), None)
-    if rule is None:
-        syslog(LOG_WARNING, f"{login.kind} {login}: let in, but not written down: {error}")
-        return
-    unknown = full_limit(folded.Limit(rule, None, 0), decision, f"it cannot be counted who is in: {error}")
-    raise Refused(unknown, "Access denied: it cannot be counted who is logged in.") from error
-
-
 def counts(rule: Rule, login: Login) -> bool:
     """Whether a NUMBER rule counts this person, over whatever and from wherever they come; in doubt it does."""
     try:
         return any(folded.entry_fits(folded.anywhere(entry), rule, login) for entry in rule.entries)
     except CannotTell:
         return True
+''')
+
+
+folded(r'''
+# What only goes wrong, and a limit that is full.
+
+FILES_OF_QUESTIONS = re.compile(r"(?:sessions|answers)\.new|question-[0-9a-f]{32}")
+
+
+def still_in(asked: str, registry: Registry) -> bool:
+    """Whether a session lives that this answer let in."""
+    return any(session.asked == asked and session.lives() for session in folded.sessions_in(registry))
+
+
+def tidy_state() -> None:
+    """Makes the state folder, and removes from it what is not ours. Raises OSError where it is not root's alone."""
+    os.makedirs(STATE, 0o700, exist_ok=True)
+    about = os.lstat(STATE)
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o022:
+        raise PermissionError(1, f"{STATE} is not a folder of root's alone")
+    os.chmod(STATE, 0o700)
+    for entry in os.scandir(STATE):
+        if entry.name not in STATE_FILES or not entry.is_file(follow_symlinks=False):
+            remove_stranger(entry)
+
+
+def remove_stranger(entry: os.DirEntry[str]) -> None:
+    """Removes what is not ours from the state folder."""
+    try:
+        if entry.is_dir(follow_symlinks=False):
+            import shutil
+
+            shutil.rmtree(entry.path)
+        elif not FILES_OF_QUESTIONS.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False):
+            os.unlink(entry.path)
+    except OSError:
+        pass  # another login has removed it; what is really in the way is felt when it is used
+
+
+def full_limit(limit: Limit, decision: Decision, what: str) -> Decision:
+    """The decision that a limit makes of another."""
+    assert decision.rules is not None  # nosec B101  # for mypy
+    return folded.by_rule("CLOSE", limit.rule, decision.rules, f"{printable(limit.rule.text)}: {what}")
+
+
+def at_a_closer_look(registry: Registry) -> Crowd:
+    """Who is really in: no process that has ended and left its pid to another, nobody who is just leaving."""
+    known = [it for it in map(folded.parse_session, registry.lines) if it is not None and it.lives()]
+    registry.lines = [session.line for session in known]
+    crowd = folded.Crowd(folded.open_lines(registry))
+    crowd.forget({session.pid for session in known if session.asked == LEFT})
+    return crowd
+
+
+def refuse_if_limited(error: Exception, decision: Decision, login: Login) -> None:
+    """Raises Refused where it cannot be counted who is in, and a limit counts this person; or else warns."""
+    rules = decision.rules.rules if decision.rules else ()
+    rule = next((rule for rule in rules if rule.action == "NUMBER" and folded.counts(rule, login)), None)
+    if rule is None:
+        syslog(LOG_WARNING, f"{login.kind} {login}: let in, but not written down: {error}")
+        return
+    unknown = full_limit(folded.Limit(rule, None, 0), decision, f"it cannot be counted who is in: {error}")
+    raise Refused(unknown, "Access denied: it cannot be counted who is logged in.") from error
 ''')
 
 
@@ -1378,7 +1384,7 @@ def find_owner() -> Owner | None:
 def find_owner_in_utmp() -> Owner | None:
     """Whoever utmp knows on a local display (:0), None where nobody is."""
     for _, uid, line in folded.utmp_sessions():
-        if folded.LOCAL_DISPLAY.fullmatch(line):
+        if re.fullmatch(folded.LOCAL_DISPLAY, line):
             display = f"DISPLAY={line.partition('.')[0]}"
             return owner_of(uid, lambda pid: folded.read_text(f"/proc/{pid}/environ"), (display,))
     return None
