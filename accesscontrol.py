@@ -1378,7 +1378,9 @@ def find_owner() -> Owner | None:
         return None
     places = (f"/session-{name.decode()}.scope", f"/user@{uid.value}.service/")
     owner = owner_of(uid.value, lambda pid: folded.read_text(f"/proc/{pid}/cgroup"), places, wayland_of(uid.value))
-    return owner or Owner(uid.value, {}, "")  # who cannot be asked is not nobody
+    if owner is None and folded.sd_text(lib.sd_session_get_state, name) not in ("", "closing"):
+        return Owner(uid.value, {}, "")  # who cannot be asked is not nobody; whoever has just logged out is
+    return owner
 
 
 def find_owner_in_utmp() -> Owner | None:

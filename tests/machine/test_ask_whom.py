@@ -153,6 +153,16 @@ def test_who_is_there_and_has_no_display_that_could_be_found_is_not_nobody(
     assert nobody_there.knock("bob").is_let_in()
 
 
+@needs_logind
+def test_who_has_logged_out_is_nobody_though_a_program_of_theirs_goes_on(nobody_there: Desktop, service, rules) -> None:
+    service("tests-desktop", ON_THE_SEAT)
+    rules(ASK_BOB + "UNATTENDED:OPEN\n")
+    with carol_on_the_seat("sh", "-c", "sleep infinity & sleep 1"):
+        wait_for(lambda: active_session().get("State") == "closing", "carol has logged out")
+        assert nobody_there.knock("bob").is_let_in()
+        assert active_session().get("State") == "closing"
+
+
 # ------------------------------------------------------------------------------------------------- where no logind runs
 
 
