@@ -1,22 +1,19 @@
 #!/usr/bin/python3 -I
 # SPDX-License-Identifier: GPL-3.0-or-later
-# ruff: noqa: F401 - used in the texts
 """pam-accesscontrol: who may log in to this machine, over which service.
 
-Loaded by pam_python.so into sshd, login and the display managers, and, by its own name, the command pam-accesscontrol.
-From top to bottom: the rules, the decision, who is logged in, the question, the windows, the log, the PAM functions,
-the command.
+pam_python.so loads this module into sshd, login and the display managers, and calls its pam_sm_* functions. The command
+pam-accesscontrol is the same module. From top to bottom: text, the rules, the decision, who is logged in, the question,
+the windows, the log, the PAM functions, the command.
 
-pam_python compiles this file anew at every login, which takes about 1 ms for a hundred lines (tests/bench). So what
-most logins do without is folded: it stands where it belongs, but as a text, and is compiled when one of its names is
-first used, as folded.name. What every login needs stands in texts, too, the pieces, compiled one after the other: all
-at once, that takes a millisecond and a megabyte more. For the same reason what costs more than a tenth of a millisecond
-is imported where it is used.
+install.sh compiles this file once, so its length costs a login nothing; an import does. What takes more than a tenth of
+a millisecond to import (tests/BENCHMARK.md) is imported where it is used.
 """
 
 from __future__ import annotations
 
 import _socket  # the socket module proper costs 2.6 ms more
+import functools
 import gc
 import os
 import pwd
@@ -25,197 +22,355 @@ import stat
 import sys
 import time
 
-TYPE_CHECKING = False  # typing costs 3 ms
+TYPE_CHECKING = False  # importing typing costs 3 ms
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from typing import Any
+    import grp
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any, NoReturn, TypeVar
 
+    RecordType = TypeVar("RecordType", bound="Record")
+
+VERSION = "2.0"
+MODULE = "/usr/lib/pam-accesscontrol/accesscontrol.py"
 RULE_FILE = "/etc/pam-accesscontrol/pam-accesscontrol.conf"
-RULE_FILE_MOST = 16 * 1024 * 1024  # bytes; more is no rule file, and reading it would be felt
+STATE = "/run/pam-accesscontrol"  # root's alone, gone at every boot
 LOG_FOLDER = "/var/log"
 
-# The PAM services behind the three names that rules use.
+# The PAM services behind three names that rules use; install.sh guards them in this order. A service that others
+# include stands before them.
 SERVICES = {
-    "SSH": "sshd".split(),
-    "TTY": "login remote".split(),
-    "XDM": """sddm sddm-autologin lightdm lightdm-autologin gdm gdm-password gdm-autologin gdm-fingerprint gdm-smartcard
-        xdm kdm kdm-np lxdm slim wdm greetd ly plasmalogin plasmalogin-autologin""".split(),
+    "SSH": ("sshd",),
+    "TTY": ("login", "remote"),
+    "XDM": (
+        *("gdm", "gdm-password", "gdm-fingerprint", "gdm-smartcard", "gdm-autologin", "sddm", "sddm-autologin"),
+        *("lightdm", "lightdm-autologin", "xdm", "kdm", "kdm-np", "lxdm", "slim", "wdm", "greetd", "ly"),
+        *("plasmalogin", "plasmalogin-autologin", "nodm", "emptty", "cosmic-greeter", "lemurs"),
+    ),
 }
+GREETERS = (  # they ask who somebody is, and log nobody in
+    *("lightdm-greeter", "sddm-greeter", "greetd-greeter", "gdm-launch-environment", "plasmalogin-greeter"),
+)
+ASKED_IN_SESSION = ("SSH", "TTY", "XDM", "SU")  # they always open a session; every other service is asked in account
+CALLER_SERVICES = ("sudo", "sudo-i")  # their session is that of the user whom the caller becomes
+NO_SESSION = (  # services known to open no session for the person who logs in
+    *("sudo", "sudo-i", "vsftpd", "dovecot", "proftpd", "ftp", "cups", "polkit-1", "openvpn", "smtp", "imap", "pop"),
+)
 
 
-class Folded:
-    """The texts that are folded away, and their names, which are this module's own as soon as they are used."""
-
-    texts: list[tuple[int, str]] = []
-
-    def __call__(self, text: str) -> None:
-        self.texts.append((sys._getframe(1).f_lineno, text))  # the line is for tracebacks
-
-    def __getattr__(self, name: str) -> Any:
-        names = globals()
-        for line, text in self.texts:
-            if name not in names and any("\n" + kind + name in text for kind in ("def ", "class ", "")):
-                run(line, text)
-        if name not in names:
-            raise AttributeError(name)
-        return names[name]
+# ---- Text: names cross the border of the program here, and strangers' text is made fit to be shown -------------------
 
 
-def run(line: int, text: str) -> None:
-    """Runs a text of this file, on its line there."""
-    # Not by compile(), whose first call makes the types of the ast module, which takes longer than most of the texts.
-    exec("\n" * (line - 1) + text, globals())  # nosec B102  # of this very file
+def to_nss(name: str) -> str:
+    """A name as pwd and grp must get it so that NSS sees its UTF-8, whatever the file-system encoding.
+
+    In pam_python with Python 3.13 that encoding is ascii (measured), in which "gäste" is no name at all.
+    """
+    return name.encode("utf-8", "surrogateescape").decode("ascii", "surrogateescape")
 
 
-def piece(text: str) -> None:
-    """Runs a text of this file that every login needs, at once."""
-    run(sys._getframe(1).f_lineno, text)
+def from_system(text: str) -> str:
+    """The UTF-8 text that NSS, /proc or PAM meant; a byte that is not UTF-8 becomes a surrogate."""
+    return os.fsencode(text).decode("utf-8", "surrogateescape")
 
 
-folded = Folded()
+def printable(text: str) -> str:
+    """A stranger's text as one line that cannot lie about where it ends, 256 characters of it at most."""
+    if len(text) > 256:
+        return printable(text[:240]) + f"... ({len(text)} characters)"
+    return text if text.isprintable() else "".join(map(escape, text))
 
 
-def __getattr__(name: str) -> Any:
-    """Any name of this module for those that import it, folded or not, see PEP 562; pam_python looks for more."""
-    if name.startswith("pam_"):
-        raise AttributeError(name)
-    return getattr(folded, name)
+def escape(char: str) -> str:
+    """A character as it may stand in a log: itself, or a backslash and its number."""
+    if char.isprintable():
+        return char
+    if "\udc80" <= char <= "\udcff":  # a byte that is not UTF-8
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return char.encode("unicode_escape").decode()
 
 
-# ---- The rules: a flat file of four-field lines, read whole at every call --------------------------------------------
+def column(text: str) -> str:
+    """A name or a host as one column of a log: no blank in it, and no @ but the one between the two."""
+    return printable(text).replace(" ", "\\x20").replace("@", "\\x40")
 
 
-piece(r'''
-MANY = 2000  # lines
-NOT_PLAIN = frozenset('"@:# ')  # in a list of names
+def duration(seconds: float) -> str:
+    """A span of time for people: 13 s, 2 min 13 s, 5 h 2 min."""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
 
 
-class Fault(ValueError):
+def read_text(path: str) -> str:
+    """A file's text, empty if there is none, or none for us. Raises OSError where it cannot be read just now."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError, PermissionError, ProcessLookupError):
+        return ""
+
+
+# ---- The rules: a flat file of four-field lines, read at every call --------------------------------------------------
+
+RULE_FILE_MOST = 16 * 1024 * 1024  # bytes; more is no rule file, and reading it would be felt
+LONG_FILE = 16 * 1024  # bytes; from here on, lines that cannot concern a login attempt are left out
+ACTIONS, TARGETS = ("OPEN", "CLOSE", "ASK", "NUMBER"), ("USER", "GROUP")
+OPTIONS: dict[str, tuple[str, ...]] = {  # and their words, or none where the value is a number of seconds
+    "DEFAULT": ("OPEN", "CLOSE"),
+    "DEBUG": ("TRUE", "FALSE"),
+    "TIMEOUT": (),
+    "REMEMBER": (),
+    "UNATTENDED": ("OPEN", "CLOSE"),
+}
+SERVICE_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@+-"
+NOT_IN_A_NAME = frozenset(' \t",:')  # unless it stands in double quotes
+BEFORE_A_NAME, BEHIND_A_NAME = frozenset(b' \t,"'), frozenset(b' \t,"@:\r\n')
+FIELD = r'(?:"[^"]*"|[^ \t"])+'  # regular expressions as strings: compiling one costs more than most files do
+LIST_ITEM = r'((?:"[^"]*"|[^",]+)*),'
+LIMITS_AND_REFUSES_GROUPS = rb"(?:CLOSE|ASK|NUMBER)[ \t]+GROUP[ \t]"
+LOCAL = (0, 0, 0)  # the network of a login with no remote host
+MAPPED = b"\0" * 10 + b"\xff\xff"  # ::ffff:a.b.c.d is a.b.c.d
+
+
+class RuleError(ValueError):
     """What is wrong with a rule file or with a line in it, as one clear sentence."""
 
 
-def read_bytes(path: str) -> bytes:
-    """A rule file's contents. Raises OSError, or Fault where the file is none that root alone can have written."""
+class Entry:
+    """One name of a rule's LIST: everyone (name None) or one, from anywhere or one network, with a limit or -1.
+
+    `whole` is the entry without its limit: a login name may have an @ itself.
+    """
+
+    __slots__ = ("limit", "name", "network", "whole")
+
+    def __init__(self, name: str | None, network: tuple[int, int, int] | None, whole: str, limit: int = -1) -> None:
+        self.name, self.network, self.whole, self.limit = name, network, whole, limit
+
+
+class Rule:
+    """One line of the rule file. DEFAULT is a rule without entries, that fits everybody."""
+
+    __slots__ = ("action", "entries", "line", "service", "target", "text")
+
+    def __init__(self, line: int, service: str, action: str, target: str, entries: list[Entry], text: str) -> None:
+        self.line, self.service, self.action, self.target = line, service, action, target
+        self.entries, self.text = entries, text
+
+
+class RuleFile:
+    """A rule file as it was read. One that cannot be trusted has no rules, and says why in `error`."""
+
+    def __init__(self, path: str, error: str = "") -> None:
+        self.path, self.error = path, error
+        self.name = printable(os.path.basename(path))
+        self.rules: list[Rule] = []
+        self.ignored: list[tuple[int, str]] = []  # lines that are none of the language, and why
+        self.logged = False  # whether the log knows of these
+        self.default = Rule(0, "ALL", "CLOSE", "USER", [], "no DEFAULT, which means CLOSE")
+        self.debug = False
+        self.timeout = 60  # seconds that the owner has to answer
+        self.remember = 60  # seconds that an answer outlives the last session it let in
+        self.unattended = "OPEN"
+
+    def where(self, rule: Rule) -> str:
+        """The file and line of a rule, as the logs name it."""
+        return f"{self.name}:{rule.line}" if rule.line else self.name
+
+
+parsed: dict[tuple[str, str, str], tuple[bytes, RuleFile]] = {}  # the last text of a file, and its rules
+
+
+def load_rules(path: str, attempt: LoginAttempt | None = None) -> RuleFile:
+    """The rules in a file; of a long one, those that may concern a login attempt. Never raises: see RuleFile.error.
+
+    The file is read anew at every call; a text that is the same for the same attempt is not parsed again.
+    """
+    try:
+        data = read_rule_file(path)
+    except (OSError, RuleError) as error:
+        why = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else str(error)
+        return RuleFile(path, f"{printable(path)} {why}, so everything is CLOSE")
+    key = (path, attempt.service, attempt.user) if attempt else (path, "", "")
+    if key not in parsed or parsed[key][0] != data:
+        if attempt is None or len(data) <= LONG_FILE:
+            parsed[key] = data, parse(data.decode("utf-8", "surrogateescape"), path)
+        else:
+            parsed[key] = data, parse_lines(relevant_lines(data, attempt), path)
+    return parsed[key][1]
+
+
+def read_rule_file(path: str) -> bytes:
+    """A rule file's contents. Raises OSError, or RuleError where the file is none that root alone can have written."""
     if not path.startswith("/"):
-        raise Fault("is not an absolute path")
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        raise RuleError("is not an absolute path")
+    name = path.encode("utf-8", "surrogateescape")
+    descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     try:
         about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode) or about.st_uid or about.st_mode & 0o022 or about.st_size > RULE_FILE_MOST:
-            raise Fault(folded.why_not_believed(about))
+        if not stat.S_ISREG(about.st_mode):
+            raise RuleError("is not a regular file")
+        if about.st_uid != 0:
+            raise RuleError("is not owned by root")
+        if about.st_mode & 0o022:
+            raise RuleError("is writable by group or others")
+        if about.st_size > RULE_FILE_MOST:
+            raise RuleError(f"is larger than {RULE_FILE_MOST} bytes")
         data = os.read(descriptor, about.st_size + 1)
     finally:
         os.close(descriptor)
     if len(data) != about.st_size:
-        raise Fault("changed while it was read")
+        raise RuleError("changed while it was read")
     return data
 
 
-def rows_of(text: str, fitting: dict[str, frozenset[str] | None]) -> Iterator[tuple[int, str]]:
-    """The lines of a rule file with their numbers; behind the first MANY, those that are not like one of them."""
-    rows = unix(text).split("\n", MANY)
-    yield from enumerate(rows[:MANY], 1)
-    if len(rows) > MANY:
-        yield from folded.odd_rows(rows[MANY], fitting)
+def relevant_lines(data: bytes, attempt: LoginAttempt) -> list[tuple[int, str]]:
+    """The lines of a rule file that may concern a login attempt, with their numbers.
 
-
-def unix(text: str) -> str:
-    """A rule file as an editor on Linux writes it: no byte order mark, no CR before a LF, a LF at the end."""
-    return (text.removeprefix("\ufeff") + "\n").replace("\r\n", "\n")
-
-
-def names_that_fit(start: str, login: Login) -> frozenset[str] | None:
-    """The names behind SERVICE ACTION TARGET by which an OPEN or a CLOSE fits a login; None where it takes more."""
-    fields = start.upper().split()
-    if len(fields) != 3 or not fields[0].replace("-", "").isalnum() or not start.expandtabs(1).isprintable():
-        return None
-    kind = " ".join(fields[1:])
-    if kind not in ("OPEN USER", "CLOSE USER", "OPEN GROUP", "CLOSE GROUP") or not start.isascii():
-        return None
-    if fields[0] not in login.kinds:
-        return frozenset()
-    if kind == "OPEN GROUP":
-        return frozenset(("ALL", *login.groups.names()))
-    if kind == "OPEN USER":
-        return frozenset(("ALL", login.user))
-    return frozenset(("ALL", login.user, login.groups.own_name())) if kind == "CLOSE USER" else None
-
-
-def sieve(text: str, login: Login) -> tuple[list[tuple[int, str]], bool]:
-    """The lines that may have a say in a login, with their numbers, and whether they are all plain.
-
-    Plain are DEFAULT, and an OPEN or a CLOSE of four plain words that fits. Left out are comments, and plain rules that
-    do not fit. They are told by what stands before their last blank and by the names behind it, and never become rules.
+    It leaves out only what names neither the person, nor a group of theirs, nor ALL, and is no option, and no CLOSE,
+    ASK or NUMBER over groups. bytes.find() tells that of 100,000 lines in a few milliseconds; to parse them takes half
+    a second.
     """
-    kept, plain = [], True
-    fitting: dict[str, frozenset[str] | None] = {}
-    for line, row in rows_of(text, fitting):
-        start, _, names = row.rpartition(" ")
-        if start not in fitting:
-            fitting[start] = names_that_fit(start, login)
-        mine = fitting[start]
-        if mine is not None:
-            if names.isalnum():
-                if names not in mine:
-                    continue
-            elif names.isprintable() and NOT_PLAIN.isdisjoint(names) and "" not in names.split(","):
-                if mine.isdisjoint(names.split(",")):
-                    continue
-            elif "@" in names and folded.only_others(names, mine):
-                continue
-            else:
-                plain = False
-        elif row.lstrip(" \t")[:1] in ("", "#"):
-            continue
-        elif row not in ("DEFAULT:OPEN", "DEFAULT:CLOSE"):
-            plain = False
-        kept.append((line, row))
-    return kept, plain
+    data = data.removeprefix(b"\xef\xbb\xbf") + b"\n"
+    capitals = data.upper()
+    names = set(attempt.person.names)
+    starts = {data.rfind(b"\n", 0, at) + 1 for text in (b" ALL", b"\tALL", b",ALL") for at in occurrences(data, text)}
+    for option in OPTIONS:
+        starts.update(data.rfind(b"\n", 0, at) + 1 for at in occurrences(capitals, option.encode() + b":"))
+    if b"GROUP" in capitals:
+        names |= attempt.person.group_names
+        found = re.finditer(LIMITS_AND_REFUSES_GROUPS, capitals)
+        starts.update(data.rfind(b"\n", 0, match.start()) + 1 for match in found)
+    for name in filter(None, (name.encode("utf-8", "surrogateescape") for name in names)):
+        for at in occurrences(data, name):
+            if data[at - 1] in BEFORE_A_NAME and data[at + len(name)] in BEHIND_A_NAME:
+                starts.add(data.rfind(b"\n", 0, at) + 1)
+    lines, number, counted = [], 1, 0
+    for start in sorted(starts):
+        number += data.count(b"\n", counted, start)
+        counted = start
+        lines.append((number, data[start : data.find(b"\n", start)].decode("utf-8", "surrogateescape")))
+    return lines
 
 
-sifted: dict[tuple[str, ...], tuple[bytes, list[tuple[int, str]], bool]] = {}
+def occurrences(data: bytes, text: bytes) -> Iterator[int]:
+    """The places of a text in other bytes."""
+    at = data.find(text)
+    while at >= 0:
+        yield at
+        at = data.find(text, at + 1)
 
 
-def sift(path: str, login: Login) -> tuple[list[tuple[int, str]], bool]:
-    """The lines of a rule file that may have a say in a login, as sieve() has them. Raises OSError and Fault.
-
-    The file is read anew at every call; a text that this process has sifted already is not sifted again.
-    """
-    data = read_bytes(path)
-    key = path, login.service, login.user
-    if key not in sifted or sifted[key][0] != data:
-        sifted[key] = data, *sieve(data.decode("utf-8", "surrogateescape"), login)
-    return sifted[key][1:]
-''')
+def parse(text: str, path: str = RULE_FILE) -> RuleFile:
+    """The rules in a text. A line that is no rule, option, comment or blank is ignored, and changes nothing."""
+    return parse_lines(enumerate(text.removeprefix("\ufeff").split("\n"), 1), path)
 
 
-folded(r'''
-# What a long file takes.
-
-def odd_rows(text: str, fitting: dict[str, frozenset[str] | None]) -> Iterator[tuple[int, str]]:
-    """Of the lines behind the first MANY, those that do not begin as one of them does, or have a name that fits.
-
-    One regular expression finds them in half of the time that it takes to look at each line.
-    """
-    about_others = []
-    for start in [start for start, mine in fitting.items() if mine is not None][:20]:
-        mine = "|".join(map(re.escape, fitting[start] or ()))
-        about_others.append(rf"{re.escape(start)} (?!(?:{mine})\n)[^\W_]+\n")
-    text = "\n" + text
-    line, at = MANY + 1, 0
-    for match in re.finditer(rf"\n(?!{'|'.join(about_others)})" if about_others else r"\n", text):
-        line += text.count("\n", at, match.start())
-        at = match.start()
-        yield line, text[at + 1 : text.find("\n", at + 1)]
-''')
+def parse_lines(lines: Iterable[tuple[int, str]], path: str) -> RuleFile:
+    """The rules in some lines of a rule file, given with their numbers."""
+    rules = RuleFile(path)
+    for number, line in lines:
+        try:
+            fields = split_fields(line.removesuffix("\r"))
+            name, colon, value = fields[0].partition(":") if len(fields) == 1 else ("", "", "")
+            if colon and name.isalpha() and name.isascii():
+                set_option(rules, number, fields[0], name.upper(), value)
+            elif fields:
+                rules.rules.append(parse_rule(number, fields))
+        except RuleError as error:
+            rules.ignored.append((number, str(error)))
+    return rules
 
 
-folded(r'''
-# Addresses.
+def split_fields(line: str) -> list[str]:
+    """The fields of a line, up to a comment. A blank in double quotes parts no fields. Raises RuleError."""
+    if '"' not in line:
+        fields = [field for field in line.replace("\t", " ").split(" ") if field]
+        comment = next((place for place, field in enumerate(fields) if field[0] == "#"), len(fields))
+        return fields[:comment]
+    fields, rest = [], line.lstrip(" \t")
+    while rest and rest[0] != "#":
+        match = re.match(FIELD, rest)
+        if match is None or (match.end() < len(rest) and rest[match.end()] not in " \t"):
+            raise RuleError("a double quote is not closed")
+        fields.append(match[0])
+        rest = rest[match.end() :].lstrip(" \t")
+    return fields
 
-SCOPE = r'[^ \t",/\x00-\x1f\x7f]+'
-LOCAL = (0, 0, 0)  # the network of a login with no remote host
-MAPPED = b"\0" * 10 + b"\xff\xff"  # ::ffff:a.b.c.d is a.b.c.d
+
+def set_option(rules: RuleFile, number: int, text: str, name: str, value: str) -> None:
+    """NAME:VALUE, the last one of a kind wins. Raises RuleError."""
+    if name not in OPTIONS:
+        raise RuleError(f"there is no option {printable(name)}: they are {', '.join(OPTIONS)}")
+    word = value.upper() if value.isascii() else ""
+    seconds = int(word) if word.isdecimal() and len(word.lstrip("0")) <= 6 else -1
+    if word not in OPTIONS[name] if OPTIONS[name] else seconds < (1 if name == "TIMEOUT" else 0):
+        raise RuleError(f"{name} cannot be '{printable(value)}'")
+    if name == "DEFAULT":
+        rules.default = Rule(number, "ALL", word, "USER", [], text)
+    elif name == "DEBUG":
+        rules.debug = word == "TRUE"
+    elif name == "UNATTENDED":
+        rules.unattended = word
+    else:
+        setattr(rules, name.lower(), seconds)
+
+
+def parse_rule(number: int, fields: list[str]) -> Rule:
+    """The rule of four fields. Raises RuleError."""
+    if len(fields) != 4:
+        raise RuleError(f"a rule has four fields, SERVICE ACTION TARGET LIST, and this has {len(fields)}")
+    service, action, target = (field.upper() if field.isascii() else field for field in fields[:3])
+    if action not in ACTIONS:
+        raise RuleError(f"ACTION is OPEN, CLOSE, ASK or NUMBER, not '{printable(fields[1])}'")
+    if target not in TARGETS:
+        raise RuleError(f"TARGET is USER or GROUP, not '{printable(fields[2])}'")
+    if service.strip(SERVICE_CHARACTERS):
+        raise RuleError(f"'{printable(fields[0])}' cannot be the name of a service")
+    items = re.findall(LIST_ITEM, fields[3] + ",") if '"' in fields[3] else fields[3].split(",")
+    entries = [parse_entry(item, action == "NUMBER") for item in items]
+    return Rule(number, service, action, target, entries, " ".join(fields))
+
+
+def parse_entry(item: str, limited: bool) -> Entry:
+    """One item of a LIST: NAME or NAME@ADDRESS, and in a NUMBER rule :COUNT behind it. Raises RuleError."""
+    limit = -1
+    if limited:
+        item, _, count = item.rpartition(":")
+        if not (count.isascii() and count.isdecimal() and len(count) <= 9):
+            raise RuleError(f"'{printable(item or count)}' has no limit: a number stands behind it, as in lp:2")
+        limit = int(count)
+    quoted = item.startswith('"')
+    name, at, place = item[1:].partition('"') if quoted else item.rpartition("@")
+    if quoted:
+        at, place = place[:1], place[1:]
+        if at not in ("", "@"):
+            raise RuleError(f"'{printable(item)}' goes on behind its closing quote")
+    elif not at:
+        name, place = item, ""
+    network = parse_network(place) if at else None
+    if at and network is None:
+        if quoted or cannot_end_a_name(name, place):
+            raise RuleError(f"'{printable(place)}' is no address: IPv4, IPv6, a network such as 10.0.0.0/8, or LOCAL")
+        name = item  # bob@example.org is a login name that has an @
+    if not is_name(name, quoted):
+        raise RuleError(f"'{printable(item)}' is not a name")
+    whole = f"{name}@{place}" if network else name
+    return Entry(None if name == "ALL" and not quoted else name, network, whole, limit)
+
+
+def cannot_end_a_name(name: str, place: str) -> bool:
+    """Whether NAME@PLACE, where PLACE is no address, can only be a mistake, and not a login name that has an @."""
+    almost_an_address = not place.strip("0123456789.") or any(char in place for char in ":/%")
+    return almost_an_address or name == "ALL" or place.upper() == "LOCAL"
+
+
+def is_name(text: str, quoted: bool) -> bool:
+    """Whether a text can be the name of a user or a group: no control character and, unquoted, none that parts names."""
+    if text.isalnum():
+        return True
+    return text != "" and min(text) >= " " and "\x7f" not in text and (quoted or NOT_IN_A_NAME.isdisjoint(text))
 
 
 def parse_address(text: str) -> tuple[int, int] | None:
@@ -224,7 +379,7 @@ def parse_address(text: str) -> tuple[int, int] | None:
     if ":" in text:
         family = _socket.AF_INET6
         text, scoped, scope = text.partition("%")
-        if scoped and not re.fullmatch(SCOPE, scope):
+        if scoped and (not is_name(scope, quoted=True) or any(char in ' ",/' for char in scope)):
             return None
     try:
         packed = _socket.inet_pton(family, text)
@@ -254,384 +409,130 @@ def parse_network(text: str) -> tuple[int, int, int] | None:
     return (bits, number >> ignored, ignored) if 0 <= ignored <= bits else None
 
 
-def only_others(names: str, mine: frozenset[str]) -> bool:
-    """Whether a LIST has nothing but names with and without addresses, all of them right, and none by which it fits."""
-    for item in names.split(","):
-        name, at, place = item.rpartition("@")
-        name = name if at else item
-        if not name.isalnum() or name in mine or item in mine or (at and parse_network(place) is None):
-            return False
-    return True
-''')
-
-
-folded(r'''
-# All that a rule file may have.
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-# As strings, so that none is compiled that no line of a file needs; the re module keeps those that are.
-OPTION = r"(?ai)[ \t]*([A-Z]+):([^ \t]*)[ \t]*(?:(?<=[ \t])#.*)?"
-RULE = r"""(?aix)
-    [ \t]*([A-Z0-9._@+-]+)
-    [ \t]+(OPEN|CLOSE|ASK|NUMBER)
-    [ \t]+(USER|GROUP)
-    [ \t]+(?!\#)((?:"[^"]*"|[^ \t"])+)
-    [ \t]*(?:(?<=[ \t])\#.*)?"""
-ITEM = r'((?:"[^"]*"|[^",]+)*),'
-NAME = r'[^ \t",:\x00-\x1f\x7f]+'
-QUOTED_NAME = r"[^\x00-\x1f\x7f]+"
-ALMOST_AN_ADDRESS = r"[0-9.]*|.*[:/%].*"
-ACTIONS, TARGETS = ("OPEN", "CLOSE", "ASK", "NUMBER"), ("USER", "GROUP")
-class Entry:
-    """One name of a rule's LIST: everyone (name None) or one, from anywhere or one network, with a limit or none."""
-
-    __slots__ = ("most", "name", "network", "whole")
-
-    def __init__(self, name: str | None, network: tuple[int, int, int] | None, whole: str, most: int) -> None:
-        self.name, self.network, self.whole, self.most = name, network, whole, most
-
-
-class Rule:
-    """One line of the rule file; DEFAULT is a rule with no entries, that fits everybody."""
-
-    __slots__ = ("action", "entries", "line", "service", "target", "text")
-
-    def __init__(self, line: int, service: str, action: str, target: str, entries: list[Entry], text: str) -> None:
-        self.line, self.service, self.action, self.target = line, service, action, target
-        self.entries, self.text = entries, text
-
-
-class Rules:
-    """A rule file as it was read. A file that cannot be trusted has no rules, and says why in `distrust`."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.name = printable(os.path.basename(path))
-        self.distrust = ""
-        self.rules: list[Rule] = []
-        self.faults: list[tuple[int, str]] = []
-        self.default = Rule(0, "ALL", "CLOSE", "USER", [], "no DEFAULT, which means CLOSE")
-        self.debug = False
-        self.timeout = 60  # seconds that the owner has to answer
-        self.remember = 60  # seconds that an answer outlives the last session it let in
-        self.unattended = "OPEN"
-
-    def where(self, rule: Rule) -> str:
-        """The file and line of a rule, as the logs name it."""
-        return f"{self.name}:{rule.line}" if rule.line else self.name
-
-
-def parse_entry(item: str, limited: bool) -> Entry:
-    """One item of a LIST: NAME or NAME@ADDRESS, and in a NUMBER rule :COUNT behind it. Raises Fault."""
-    most = -1
-    if limited:
-        item, _, count = item.rpartition(":")
-        if not (count.isascii() and count.isdecimal() and len(count) <= 9):
-            raise Fault(f"'{printable(item or count)}' has no limit: a number stands behind it, as in lp:2")
-        most = int(count)
-    quoted = item.startswith('"')
-    name, at, place = item[1:].partition('"') if quoted else item.rpartition("@")
-    if quoted:
-        at, place = place[:1], place[1:]
-        if at not in ("", "@"):
-            raise Fault(f"'{printable(item)}' goes on behind its closing quote")
-    elif not at:
-        name, place = item, ""
-    network = folded.parse_network(place) if at else None
-    if at and network is None:
-        if quoted or re.fullmatch(ALMOST_AN_ADDRESS, place):
-            raise Fault(f"'{printable(place)}' is no address: IPv4, IPv6, a network such as 10.0.0.0/8, or LOCAL")
-        name = item  # bob@example.org is a login name that has an @
-    if not name.isalnum() and not re.fullmatch(QUOTED_NAME if quoted else NAME, name):
-        raise Fault(f"'{printable(item)}' is not a name")
-    return Entry(None if name == "ALL" and not quoted else name, network, name + "@" + place if network else name, most)
-
-
-def parse_rule(line: int, text: str) -> Rule:
-    """A four-field rule. Raises Fault."""
-    fields = plain_fields(text)
-    if not fields:
-        match = re.fullmatch(RULE, text)
-        if match is None:
-            raise Fault(folded.why_no_rule(text))
-        fields = list(match.groups())
-    service, action, target = (field.upper() for field in fields[:3])
-    names = fields[3]
-    items = re.findall(ITEM, names + ",") if '"' in names else names.split(",")
-    entries = [parse_entry(item, action == "NUMBER") for item in items]
-    return Rule(line, service, action, target, entries, " ".join(fields))
-
-
-def plain_fields(text: str) -> list[str]:
-    """The four fields of a rule where they can be told at first sight, as RULE would have them, or else none."""
-    fields = text.split()
-    if len(fields) != 4 or not text.isascii() or not text.isprintable() or '"' in text or "#" in text:
-        return []
-    known = fields[1].upper() in ACTIONS and fields[2].upper() in TARGETS and fields[0].isalnum()
-    return fields if known else []
-
-
-def parse_rows(rows: Iterable[tuple[int, str]], path: str) -> Rules:
-    """The rules in some lines of a rule file, with their numbers."""
-    rules = Rules(path)
-    for line, row in rows:
-        start = row.lstrip(" \t")
-        name, _, value = start.partition(":")
-        option = re.fullmatch(OPTION, row) if name.isalpha() and not value.isalnum() else None
-        try:
-            if option is not None:
-                folded.set_option(rules, line, row, option[1], option[2])
-            elif name.isalpha() and name.isascii() and value.isalnum():
-                folded.set_option(rules, line, row, name, value)
-            elif start[:1] not in ("", "#"):
-                rules.rules.append(parse_rule(line, row))
-        except Fault as fault:
-            rules.faults.append((line, str(fault)))
-    return rules
-
-
-''')
-
-
-folded(r'''
-# What is said of a rule file, and in it besides rules.
-
-OPTIONS = {  # and the words that they may have, or none where it is a number of seconds
-    "DEFAULT": ("OPEN", "CLOSE"),
-    "DEBUG": ("TRUE", "FALSE"),
-    "TIMEOUT": (),
-    "REMEMBER": (),
-    "UNATTENDED": ("OPEN", "CLOSE"),
-}
-WORD = r'(?:"[^"]*"|[^ \t"])+'
-
-
-def set_option(rules: Rules, line: int, text: str, name: str, value: str) -> None:
-    """NAME:VALUE, the last one of a kind wins. Raises Fault."""
-    name = name.upper()
-    if name not in OPTIONS:
-        raise Fault(f"there is no option {printable(name)}: they are {', '.join(OPTIONS)}")
-    if not may_be(name, value):
-        raise Fault(f"{name} cannot be '{printable(value)}'")
-    value = value.upper()
-    if name == "DEFAULT":
-        rules.default = folded.Rule(line, "ALL", value, "USER", [], text.strip())
-    elif name == "DEBUG":
-        rules.debug = value == "TRUE"
-    elif name == "TIMEOUT":
-        rules.timeout = int(value.lstrip("0"))
-    elif name == "REMEMBER":
-        rules.remember = int(value.lstrip("0") or 0)
-    else:
-        rules.unattended = value
-
-
-def may_be(name: str, value: str) -> bool:
-    """Whether an option may have this value."""
-    if OPTIONS[name]:
-        return value.isascii() and value.upper() in OPTIONS[name]
-    if not (value.isascii() and value.isdecimal()) or len(value.lstrip("0")) > 6:
-        return False
-    return name == "REMEMBER" or value.strip("0") != ""  # no TIMEOUT of 0
-
-
-def why_no_rule(text: str) -> str:
-    """What keeps a line from being a rule, as one sentence."""
-    text = re.split("[ \t]#", text)[0]
-    if text.count('"') % 2:
-        return "a double quote is not closed"
-    fields = re.findall(WORD, text)
-    if len(fields) != 4:
-        return f"a rule has four fields, SERVICE ACTION TARGET LIST, and this has {len(fields)}"
-    if fields[1].upper() not in folded.ACTIONS:
-        return f"ACTION is OPEN, CLOSE, ASK or NUMBER, not '{printable(fields[1])}'"
-    if fields[2].upper() not in folded.TARGETS:
-        return f"TARGET is USER or GROUP, not '{printable(fields[2])}'"
-    return f"'{printable(fields[0])}' cannot be the name of a service"
-
-
-def parse(text: str, path: str = RULE_FILE) -> Rules:
-    """The rules in a text. A line that is no rule, option, comment or blank is a fault, and changes nothing."""
-    return folded.parse_rows(enumerate(unix(text).split("\n"), 1), path)
-
-
-def why_not_believed(about: os.stat_result) -> str:
-    """Why a rule file is none that root alone can have written."""
-    if not stat.S_ISREG(about.st_mode):
-        return "is not a regular file"
-    if about.st_uid != 0:
-        return "is not owned by root"
-    if about.st_mode & 0o022:
-        return "is writable by group or others"
-    return f"is larger than {RULE_FILE_MOST} bytes"
-
-
-def read_rules(path: str) -> Rules:
-    """All rules in a file."""
-    try:
-        return parse(read_bytes(path).decode("utf-8", "surrogateescape"), path)
-    except (OSError, Fault) as error:
-        return distrusted(path, error)
-
-
-def distrusted(path: str, error: Exception) -> Rules:
-    """What stands for a rule file that must not be believed: everything is CLOSE."""
-    why = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else str(error)
-    rules = folded.Rules(path)
-    rules.distrust = f"{printable(path)} {why}, so everything is CLOSE"
-    return rules
-''')
-
-
 # ---- The decision: the first rule that fits is the verdict, and every limit that fits must have room -----------------
 
 
-piece(r'''
-class Login:
-    """Somebody at the door: PAM service, login name, remote host (empty for none) and, when asked for, groups."""
-
-    def __init__(self, service: str, user: str, rhost: str, groups: Groups | None = None) -> None:
-        self.service, self.user, self.rhost, self.asked = service, user, rhost, groups
-        own_name = service.upper() if service.isascii() else service  # a long s would become an S
-        self.kind = next((name for name in SERVICES if service in SERVICES[name]), column(own_name))
-        self.kinds = "ALL", self.kind, own_name
-
-    @property
-    def groups(self) -> Groups:
-        self.asked = self.asked or folded.Groups(self.user)
-        return self.asked
-
-    def __str__(self) -> str:
-        """user@host, in which no character is left that could be taken for another column or another line."""
-        return column(self.user) + "@" + (column(self.rhost) or "localhost")
+class Unknown(Exception):
+    """Something that a rule asks for cannot be known, and why. It never opens."""
 
 
-class Decision:
-    """A verdict (OPEN, CLOSE or ASK), the ACTION that decided, its file and line, and why.
-
-    Where it took a closer look: the rules, the one that decided, limits that must have room, what the owner answered.
-    """
-
-    rules: Rules | None = None
-    rule: Rule | None = None
-    answer = ""
-
-    def __init__(self, verdict: str, where: str, why: str, limits: Sequence[Limit] = ()) -> None:
-        self.verdict = self.action = verdict
-        self.where, self.why, self.limits = where, why, limits
-
-
-class CannotTell(Exception):
-    """Whether an entry fits cannot be known, and why."""
+class UnknownGroup(Unknown):
+    """The group of a rule cannot be looked up."""
 
 
 class Refused(Exception):
-    """A login that is not let in, by a decision; its text is for the person."""
+    """A login attempt that is not let in, by a decision; the text is for the person."""
 
     def __init__(self, decision: Decision, sentence: str) -> None:
         super().__init__(sentence)
         self.decision = decision
 
 
-def judge(argv: list[str], login: Login, phase: str) -> Decision:
-    """The decision on a login, by the rule file that the PAM line names."""
-    path = "the PAM line"
-    try:
-        path = RULE_FILE if len(argv) < 2 else folded.rule_file(argv[1:])
-        rows, plain = sift(path, login)
-    except (OSError, Fault) as error:
-        return folded.distrust(path, error)
-    if not plain:
-        return folded.look_closely(path, rows, login, phase)
-    return plain_verdict(rows, printable(os.path.basename(path)))
+class LoginAttempt:
+    """Who wants in: PAM service, login name, remote host (empty for none), and who asked (su and sudo: PAM_RUSER).
+
+    `name` is the service as logs show it, and `names` are the SERVICE fields of the rules that cover it.
+    """
+
+    def __init__(
+        self, service: str, user: str, rhost: str, requester: str = "", person: Person | None = None
+    ) -> None:
+        self.service, self.user, self.rhost, self.requester = service, user, plain_host(rhost), requester
+        own = service.upper() if service.isascii() else service  # a long s would become an S
+        short = own[:-2] if own.endswith(("-L", "-I")) else own
+        group = next((name for name, services in SERVICES.items() if service in services), short)
+        self.name = column(group)
+        self.names = ("ALL", group, short, own)
+        self.person = person or Person(user)
+
+    def __str__(self) -> str:
+        """user@host, in which no character is left that could be taken for another column or another line."""
+        return column(self.user) + "@" + (column(self.rhost) or "localhost")
 
 
-def plain_verdict(rows: list[tuple[int, str]], name: str) -> Decision:
-    """The decision by plain lines, of which every rule fits: the first one or, where there is none, DEFAULT."""
-    default = Decision("CLOSE", name, "no DEFAULT, which means CLOSE")
-    for line, row in rows:
-        words = row.split()
-        where = name + ":" + str(line)
-        if len(words) == 4:
-            return Decision(words[1].upper(), where, printable(" ".join(words)))
-        default = Decision(row[8:], where, row)
-    return default
-''')
+def plain_host(rhost: str) -> str:
+    """A remote host, where ::ffff:a.b.c.d is a.b.c.d."""
+    address = parse_address(rhost) if rhost[:7].lower() == "::ffff:" else None
+    return _socket.inet_ntoa(address[1].to_bytes(4, "big")) if address and address[0] == 32 else rhost
 
 
-folded(r'''
-if TYPE_CHECKING:
-    import grp
+class Person:
+    """What the directory knows of a user, through NSS alone: files, LDAP and SSSD are one thing. Asked once, when needed.
 
-
-class Groups:
-    """The groups of a user, from NSS alone, so that files, LDAP and SSSD are one thing; asked when first needed."""
+    A person is a uid: whoever has a second name has it in `names`, too.
+    """
 
     def __init__(self, user: str) -> None:
         self.user = user
-        self.name: str | None = None
-        self.uid = -1
-        self.gids: frozenset[int] | None = None
-        self.mine: frozenset[str] | None = None
 
-    def own_name(self) -> str:
-        """The name in NSS of whoever came by this one: a directory may know bob as bob@DOMAIN, too, and as BOB."""
-        if self.name is None:
-            try:
-                self.name = pwd.getpwnam(self.user).pw_name
-            except (KeyError, OSError, ValueError):
-                self.name = self.user
-        return self.name
+    @functools.cached_property
+    def account(self) -> pwd.struct_passwd | None:
+        """The passwd entry, None for a user whom NSS does not know, or when the directory did not answer."""
+        try:
+            return pwd.getpwnam(to_nss(self.user))
+        except (KeyError, OSError, ValueError):
+            return None
 
-    def ask(self) -> frozenset[int]:
-        """The gids, as getgrouplist(3) has them. Raises CannotTell for a user that NSS does not know."""
-        if self.gids is None:
-            try:
-                person = pwd.getpwnam(self.user)
-                self.name, self.uid = person.pw_name, person.pw_uid
-                self.gids = frozenset(os.getgrouplist(self.name, person.pw_gid))
-            except (KeyError, OSError, ValueError) as error:
-                what = printable(self.user)
-                raise CannotTell(f"there is no user {what}, or the directory did not answer") from error
-        return self.gids
+    @property
+    def uid(self) -> int:
+        """The uid, -1 for a user whom NSS does not know."""
+        return self.account.pw_uid if self.account else -1
 
+    @functools.cached_property
     def names(self) -> frozenset[str]:
-        """The names of the groups; none for a user that NSS does not know."""
-        if self.mine is None:
-            try:
-                self.mine = frozenset(filter(None, map(group_name, self.ask())))
-            except CannotTell:
-                self.mine = frozenset()
-        return self.mine
+        """The login name, and every other name of the same uid: by the directory, and in /etc/passwd."""
+        if self.account is None:
+            return frozenset((self.user,))
+        names = {self.user, from_system(self.account.pw_name), user_name(self.uid)}
+        for line in read_text("/etc/passwd").split("\n"):
+            fields = line.split(":")
+            if len(fields) > 2 and fields[2] == str(self.uid):
+                names.add(fields[0])
+        return frozenset(names)
 
-    def has(self, name: str, closing: bool) -> bool:
-        """Whether the user is in this group. Raises CannotTell.
+    @functools.cached_property
+    def gids(self) -> frozenset[int]:
+        """The gids, as getgrouplist(3) has them. Raises Unknown for a user whom NSS does not know."""
+        try:
+            assert self.account is not None  # nosec B101  # caught below
+            return frozenset(os.getgrouplist(self.account.pw_name, self.account.pw_gid))
+        except (AssertionError, OSError, ValueError):
+            what = printable(self.user)
+            raise Unknown(f"there is no user {what}, or the directory did not answer") from None
+
+    @functools.cached_property
+    def group_names(self) -> frozenset[str]:
+        """The names of the groups; none for a user whom NSS does not know."""
+        try:
+            return frozenset(filter(None, map(group_name, self.gids)))
+        except Unknown:
+            return frozenset()
+
+    def is_in(self, group: str, closing: bool) -> bool:
+        """Whether the user is in this group. Raises Unknown.
 
         Where a rule closes, a group that is not found must not pass for one that the user is not in. Where it opens
         there is no harm in that, and one look-up a rule would make a thousand group rules cost 50 ms.
         """
-        self.ask()
-        return name in self.names() or (closing and self.belongs_to(find_group(name)))
+        return group in self.group_names or (closing and self.belongs_to(find_group(group)))
 
     def belongs_to(self, group: grp.struct_group) -> bool:
-        """Whether the user is in a group: says getgrouplist(3), or the group itself. Raises CannotTell.
+        """Whether the user is in a group: says getgrouplist(3), or the group itself. Raises Unknown.
 
         Of a directory that does not answer, the former tells nothing; it just has fewer groups. A cache may know the
         group all the same, and its members.
         """
-        return group.gr_gid in self.ask() or self.own_name() in group.gr_mem
+        return group.gr_gid in self.gids or (self.account is not None and self.account.pw_name in group.gr_mem)
 
 
 def find_group(name: str) -> grp.struct_group:
-    """A group by its name, or another name of it. Raises CannotTell for one that NSS does not know."""
+    """A group by its name, or another name of it. Raises UnknownGroup for one that NSS does not know."""
     import grp
 
     try:
-        return grp.getgrnam(name)
-    except (KeyError, OSError, ValueError) as error:
-        raise CannotTell(f"there is no group {printable(name)}, or the directory did not answer") from error
+        return grp.getgrnam(to_nss(name))
+    except (KeyError, OSError, ValueError):
+        raise UnknownGroup(f"there is no group {printable(name)}, or the directory did not answer") from None
 
 
 def group_name(gid: int) -> str | None:
@@ -639,202 +540,217 @@ def group_name(gid: int) -> str | None:
     import grp
 
     try:
-        return grp.getgrgid(gid).gr_name
+        return from_system(grp.getgrgid(gid).gr_name)
     except (KeyError, OSError):
         return None
-''')
 
 
-folded(r'''
-# What a rule file looks like to those who know all of it.
-
-OVER = {"SSH": "over SSH", "TTY": "on the console", "XDM": "at the desktop"}
-
-
-def over(login: Login) -> str:
-    """The service, in a sentence."""
-    return OVER.get(login.kind, f"over {login.kind}")
-
-
-looked_at: dict[str, tuple[list[tuple[int, str]], Rules]] = {}
-
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-def look_closely(path: str, rows: list[tuple[int, str]], login: Login, phase: str) -> Decision:
-    """The decision where not every line is plain; what is wrong with a line goes to the log, once."""
-    if path not in looked_at or looked_at[path][0] is not rows:
-        looked_at[path] = rows, folded.parse_rows(rows, path)
-        if looked_at[path][1].faults:
-            folded.log_faults(looked_at[path][1])
-    rules = looked_at[path][1]
-    if not rules.debug:
-        return decide(rules, login)
-
-    def note(line: str) -> None:
-        syslog(LOG_DEBUG, f"{login.kind} {phase} {login}: {line}")
-
-    return decide(folded.read_rules(path), login, note)
+def user_name(uid: int) -> str:
+    """A user's name, or the uid where there is none."""
+    try:
+        return from_system(pwd.getpwuid(uid).pw_name)
+    except (KeyError, OSError):
+        return str(uid)
 
 
 class Limit:
-    """At most so many people of a group, or sessions of a user, because of an entry in a NUMBER rule."""
+    """At most so many people of a group, or sessions of a user (name None: everybody), by an entry of a NUMBER rule."""
 
-    def __init__(self, rule: Rule, name: str | None, most: int) -> None:
-        self.rule, self.target, self.name, self.most = rule, rule.target, name, most
-
-
-def entry_fits(entry: Entry, rule: Rule, login: Login) -> bool:
-    """Whether one entry of a rule's list fits person and address. Raises CannotTell."""
-    if rule.target == "USER":
-        if entry.whole == login.user:
-            return True
-        # By whatever name somebody came, it is the same person whom a rule closes or limits.
-        if (
-            entry.name is not None
-            and entry.name != login.user
-            and (rule.action == "OPEN" or entry.name != login.groups.own_name())
-        ):
-            return False
-    doubt = None
-    try:
-        if entry.network is not None and not comes_from(login, entry.network):
-            return False
-    except CannotTell as reason:
-        doubt = reason
-    fitting = rule.target == "USER" or entry.name is None or login.groups.has(entry.name, rule.action != "OPEN")
-    if fitting and doubt is not None:
-        raise doubt
-    return fitting
+    def __init__(self, rule: Rule, entry: Entry) -> None:
+        self.rule, self.target, self.name, self.most = rule, rule.target, entry.name, entry.limit
 
 
-def fits(rule: Rule, login: Login) -> bool:
-    """Whether any entry of a rule's list fits. Raises CannotTell where none does and one might."""
+class Decision:
+    """What the rules say of a login attempt: a verdict (OPEN, CLOSE or ASK), the rule behind it, and why.
+
+    `action` and `where` are the rule's; `limits` must have room; `answer` is what came of asking the owner.
+    """
+
+    def __init__(self, verdict: str, rules: RuleFile, rule: Rule, why: str, limits: Sequence[Limit] = ()) -> None:
+        self.verdict, self.rules, self.rule, self.why, self.limits = verdict, rules, rule, why, limits
+        self.action, self.where, self.answer = rule.action, rules.where(rule), ""
+
+
+def decide(rules: RuleFile, attempt: LoginAttempt, trace: Callable[[str], None] | None = None) -> Decision:
+    """The decision on a login attempt, from the rules alone; `trace` is told of every rule, and its part in it."""
+    if rules.error:
+        return Decision("CLOSE", rules, rules.default, rules.error)
+    verdict: Rule | None = None
+    limits: list[Limit] = []
+    for rule in rules.rules:
+        try:
+            if rule.service not in attempt.names:
+                outcome = "is for another service"
+            elif rule.action == "NUMBER":
+                found = limits_of(rule, attempt)
+                limits += found
+                outcome = "limits this login" if found or not trace else "does not fit: " + why_not(rule, attempt)
+            elif verdict is not None:
+                outcome = "comes after the verdict"
+            elif fits(rule, attempt):
+                verdict = rule
+                outcome = "fits, and is the verdict"
+            else:
+                outcome = "does not fit: " + why_not(rule, attempt) if trace else ""
+        except Unknown as reason:
+            if trace:
+                trace(f"{rules.where(rule)}: {printable(rule.text)}: cannot be known: {reason}")
+            if verdict is None or verdict.action != "CLOSE":
+                return Decision("CLOSE", rules, rule, f"{printable(rule.text)}: {reason}")
+            break
+        if trace:
+            trace(f"{rules.where(rule)}: {printable(rule.text)}: {outcome}")
+    if verdict is None:
+        verdict = rules.default
+        if trace:
+            trace(f"{rules.where(verdict)}: {printable(verdict.text)}: decides, since no rule fits")
+    return Decision(verdict.action, rules, verdict, printable(verdict.text), limits)
+
+
+def fits(rule: Rule, attempt: LoginAttempt) -> bool:
+    """Whether any entry of a rule's list fits. Raises Unknown where none does and one might, unless the rule opens."""
     doubt = None
     for entry in rule.entries:
         try:
-            if entry_fits(entry, rule, login):
+            if entry_fits(entry, rule, attempt):
                 return True
-        except CannotTell as reason:
+        except Unknown as reason:
             doubt = reason
     if doubt is not None and rule.action != "OPEN":
         raise doubt
     return False
 
 
-def comes_from(login: Login, network: tuple[int, int, int]) -> bool:
-    """Whether the remote host is in this network. Raises CannotTell for a host that is no address."""
-    if network == folded.LOCAL or not login.rhost:
-        return network == folded.LOCAL and not login.rhost
-    address = folded.parse_address(login.rhost)
+def limits_of(rule: Rule, attempt: LoginAttempt) -> list[Limit]:
+    """The limits that a NUMBER rule puts on a login attempt. Raises Unknown.
+
+    A group that cannot be looked up limits everybody but root, who must be able to mend the directory.
+    """
+    limits = []
+    for entry in rule.entries:
+        try:
+            if entry_fits(entry, rule, attempt):
+                limits.append(Limit(rule, entry))
+        except UnknownGroup:
+            if attempt.person.uid != 0:
+                raise
+    return limits
+
+
+def entry_fits(entry: Entry, rule: Rule, attempt: LoginAttempt) -> bool:
+    """Whether one entry of a rule's list fits person and address. Raises Unknown.
+
+    What opens is meant to the letter; what closes, asks or limits means the person, by whatever name they came.
+    """
+    if rule.target == "USER" and entry.whole == attempt.user:
+        return True
+    if rule.target == "USER" and entry.name is not None and entry.name != attempt.user:
+        if rule.action == "OPEN" or entry.name not in attempt.person.names:
+            return False
+    doubt = None
+    try:
+        if entry.network is not None and not comes_from(attempt, entry.network):
+            return False
+    except Unknown as reason:
+        doubt = reason
+    fitting = rule.target == "USER" or entry.name is None or attempt.person.is_in(entry.name, rule.action != "OPEN")
+    if fitting and doubt is not None:
+        raise doubt
+    return fitting
+
+
+def comes_from(attempt: LoginAttempt, network: tuple[int, int, int]) -> bool:
+    """Whether the remote host is in this network. Raises Unknown for a host that is no address."""
+    if network == LOCAL or not attempt.rhost:
+        return network == LOCAL and not attempt.rhost
+    address = parse_address(attempt.rhost)
     if address is None:
-        raise CannotTell(f"the remote host {printable(login.rhost)} is a name, and names can be forged")
+        raise Unknown(f"the remote host {printable(attempt.rhost)} is a name, and names can be forged")
     bits, number = address
     return bits == network[0] and number >> network[2] == network[1]
 
 
-def limits_of(rule: Rule, login: Login) -> list[Limit]:
-    """The limits that a NUMBER rule puts on this login. Raises CannotTell."""
-    return [Limit(rule, entry.name, entry.most) for entry in rule.entries if entry_fits(entry, rule, login)]
-
-
-def decide(rules: Rules, login: Login, note: Callable[[str], None] | None = None) -> Decision:
-    """The verdict on a login, from the rules alone; `note` is told of every rule that was looked at, and its part."""
-    verdict: Rule | None = None
-    limits: list[Limit] = []
-    if rules.distrust:
-        return Decision("CLOSE", rules.name, rules.distrust, limits)
-    try:
-        for rule in rules.rules:
-            if rule.service not in login.kinds:
-                outcome = "is for another service"
-            elif rule.action == "NUMBER":
-                found = limits_of(rule, login)
-                limits += found
-                outcome = "limits this login" if found or not note else "does not fit: " + folded.why_not(rule, login)
-            elif verdict is not None:
-                outcome = "comes after the verdict"
-            elif fits(rule, login):
-                verdict = rule
-                outcome = "fits, and is the verdict"
-            else:
-                outcome = "does not fit: " + folded.why_not(rule, login) if note else ""
-            if note:
-                note(f"{rules.where(rule)}: {printable(rule.text)}: {outcome}")
-    except CannotTell as reason:
-        if note:
-            note(f"{rules.where(rule)}: {printable(rule.text)}: cannot be told: {reason}")
-        if verdict is None or verdict.action != "CLOSE":
-            return by_rule("CLOSE", rule, rules, f"{printable(rule.text)}: {reason}")
-    if verdict is None:
-        verdict = rules.default
-        if note:
-            note(f"{rules.where(verdict)}: {printable(verdict.text)}: decides, since no rule fits")
-    decision = by_rule(verdict.action, verdict, rules, printable(verdict.text))
-    decision.limits = limits
-    return decision
-
-
-def by_rule(verdict: str, rule: Rule, rules: Rules, why: str) -> Decision:
-    """A decision, with the rule behind it."""
-    decision = Decision(verdict, rules.where(rule), why)
-    decision.action, decision.rule, decision.rules = rule.action, rule, rules
-    return decision
-
-
-''')
-
-
-folded(r'''
-# What is said of a decision.
-
-def distrust(path: str, error: Exception) -> Decision:
-    """The decision where the rule file must not be believed."""
-    rules = folded.distrusted(path, error)
-    return folded.decide(rules, Login("", "", ""))
-
-
-def anywhere(entry: Entry) -> Entry:
-    """An entry, but for its address."""
-    return folded.Entry(entry.name, None, entry.whole, entry.most)
-
-
-def why_not(rule: Rule, login: Login) -> str:
+def why_not(rule: Rule, attempt: LoginAttempt) -> str:
     """Why no entry of a rule fits: nobody in its list is this person, or the address differs."""
-    user = printable(login.user)
     for entry in rule.entries:
+        anywhere = Entry(entry.name, None, entry.whole)
         try:
-            if entry.network is not None and folded.entry_fits(anywhere(entry), rule, login):
-                folded.comes_from(login, entry.network)
-                return f"{printable(entry.whole)} is not {printable(login.rhost) or 'LOCAL'}"
-        except CannotTell as reason:
+            if entry.network is not None and entry_fits(anywhere, rule, attempt):
+                comes_from(attempt, entry.network)
+                return f"{printable(entry.whole)} is not {printable(attempt.rhost) or 'LOCAL'}"
+        except Unknown as reason:
             return str(reason)
+    user = printable(attempt.user)
     return f"{user} is not in its list" if rule.target == "USER" else f"{user} is in none of its groups"
-''')
 
 
-# ---- Who is logged in: sessions that the plugin let in and that live, and those that logind or utmp knows besides ----
+# ---- Who is logged in: sessions that this plugin let in and that live, and those that logind knows besides -----------
 
-piece(r'''
-STATE = "/run/pam-accesscontrol"  # root's alone, gone at every boot
-STATE_FILES = "lock sessions answers turn waiting-0 waiting-1 waiting-2 waiting-3 waiting-4 waiting-5".split()
-NOT_ASKED, LEFT = "-", "left"  # in the place of an answer's key
+STATE_FILES = ("lock", "sessions", "queue", "answers", "missed")
+LOGIND_SESSIONS, LOGIND_SEATS = "/run/systemd/sessions", "/run/systemd/seats"
+NOT_ASKED, CLOSED = "-", "left"  # in the place of an answer's key
+HOLDER_PATIENCE = 2.0  # seconds that one process may hold the lock, which takes milliseconds, before it is ended
+LOCK_PATIENCE = 60.0  # seconds; a process that cannot even be killed hangs in the kernel
+STRUCT_FLOCK = "hhqqi4x"  # see fcntl_locking(2)
 
 
-def new_line(login: Login, decision: Decision, asked: str) -> str:
-    """The line of the registry for the session that this process is about to open. Raises KeyError for a stranger."""
-    person = pwd.getpwnam(login.user)
-    gids = ",".join(map(str, os.getgrouplist(login.user, person.pw_gid)))
-    pid = os.getpid()
-    start = process_start(pid)
+class Record:
+    """A line of a state file: fields parted by tabs. A subclass names its fields, each of them an int or a str."""
+
+    def __init__(self, **fields: Any) -> None:
+        self.__dict__.update(fields)
+
+    def line(self) -> str:
+        """The line that parse() reads."""
+        return "\t".join(str(self.__dict__[name]) for name in type(self).__annotations__) + "\n"
+
+    @classmethod
+    def parse(cls: type[RecordType], line: str) -> RecordType | None:
+        """The record in a line, None where that is damaged."""
+        texts = line.removesuffix("\n").split("\t")
+        kinds = cls.__annotations__
+        if len(texts) != len(kinds) or not line.endswith("\n"):
+            return None
+        try:
+            values = (int(text) if kind == "int" else text for text, kind in zip(texts, kinds.values()))
+            return cls(**dict(zip(kinds, values)))
+        except ValueError:
+            return None
+
+
+class SessionRecord(Record):
+    """A session that this plugin let in."""
+
+    pid: int  # of the process that opened it
+    start: int  # of that process, see process_start()
+    began: int  # nanoseconds since the boot
+    uid: int
+    gids: str  # ,100,1000, as they were when it began
+    since: int  # seconds since the epoch, for people to read
+    name: str  # of the service
+    who: str  # user@host
+    action: str
+    where: str  # the rule
+    answer: str  # the key of the owner's answer, NOT_ASKED, or CLOSED: PAM has closed it, its process still lives
+
+    def lives(self) -> bool:
+        """Whether the process that opened it is there: the same process, not another with its pid."""
+        return self.pid > 0 and process_start(self.pid) == self.start
+
+
+def new_session(attempt: LoginAttempt, decision: Decision, answer: str, groups: Iterable[CountedGroup]) -> SessionRecord:
+    """The record of the session that this process is about to open. Raises Unknown for a stranger, and OSError."""
+    gids = set(attempt.person.gids)
+    # Where a directory is away, getgrouplist(3) knows less than the group itself.
+    gids.update(group.gid for group in groups if attempt.person.belongs_to(group.entry))
+    start = process_start(os.getpid())
     if start < 0:
         raise FileNotFoundError(2, "there is no /proc, which tells who lives")
-    began = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-    numbers = pid, start, began, person.pw_uid, "," + gids + ",", int(time.time())
-    texts = column(login.kind), login, decision.action, column(decision.where), asked
-    return "\t".join(map(str, numbers + texts)) + "\n"
+    return SessionRecord(
+        pid=os.getpid(), start=start, began=time.clock_gettime_ns(time.CLOCK_BOOTTIME), uid=attempt.person.uid,
+        gids=f",{','.join(map(str, sorted(gids)))},", since=int(time.time()), name=attempt.name, who=str(attempt),
+        action=decision.action, where=column(decision.where), answer=answer,
+    )
 
 
 def process_start(pid: int) -> int:
@@ -844,588 +760,10 @@ def process_start(pid: int) -> int:
     """
     try:
         with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
-            fields = file.read(4096).rpartition(b")")[2].split()
+            fields = (file.read(4096) or b"").rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return -1
     return int(fields[19]) if fields and fields[0] not in (b"Z", b"X") else -1
-
-
-class Registry:
-    """The sessions that the plugin let in: one file, changed by one process at a time, never seen half written.
-
-    To be used with `with`, which takes the lock. Raises OSError where the state folder cannot be used or trusted.
-    """
-
-    def __enter__(self) -> Registry:
-        if not state_is_tidy():
-            folded.tidy_state()
-        self.lock = open_private(STATE + "/lock", os.O_RDWR | os.O_CREAT)
-        try:
-            take_lock(self.lock)
-            with open(STATE + "/sessions", "a+", encoding="utf-8", errors="replace", opener=open_private) as file:
-                file.seek(0)
-                self.lines = [line for line in file if line.count("\t") == 10 and line.endswith("\n")]
-        except BaseException:
-            os.close(self.lock)
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self.lock)
-
-    def write(self) -> None:
-        """Puts the registry back. Raises OSError."""
-        write_whole("sessions", "".join(self.lines))
-
-
-def write_whole(name: str, text: str) -> None:
-    """Puts a file of the state folder back whole or, where the disk is full, leaves it as it was. Raises OSError."""
-    data = text.encode()
-    must_fit(len(data))
-    with open(STATE + "/" + name + ".new", "wb", opener=open_private) as file:
-        file.write(data)
-    os.rename(STATE + "/" + name + ".new", STATE + "/" + name)
-
-
-def must_fit(size: int) -> None:
-    """Raises OSError where the host may not make a file so large, and would be ended for it. See setrlimit(2)."""
-    with open("/proc/self/limits", "rb", buffering=0) as file:
-        most = file.read(4096).partition(b"Max file size")[2].split(None, 1)[0]
-    if most.isdigit() and int(most) < size:
-        raise OSError(27, "File too large")
-
-
-def state_is_tidy() -> bool:
-    """Whether the state folder is there, is root's alone, and has nothing in it that is not ours."""
-    try:
-        about = os.lstat(STATE)
-        ours = about.st_mode == stat.S_IFDIR | 0o700 and about.st_uid == os.geteuid()
-        return ours and all(it.name in STATE_FILES and it.is_file(follow_symlinks=False) for it in os.scandir(STATE))
-    except OSError:
-        return False
-
-
-def open_private(path: str, flags: int) -> int:
-    """An opener for open(): readable by root alone, and not handed on to the programs that the host starts."""
-    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-
-
-def take_lock(descriptor: int) -> None:
-    """Takes a lock that is held for milliseconds, see flock(2). Raises TimeoutError after LOCK_PATIENCE seconds."""
-    import fcntl
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        folded.wait_for_lock(descriptor)
-
-
-def pid_in_use(pid: str) -> bool:
-    """Whether there is a process with this pid. See kill(2), for which 0 and what is below are many processes."""
-    try:
-        if int(pid) <= 0:
-            return False
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, OverflowError, ValueError):
-        return False
-    except PermissionError:
-        pass
-    return True
-
-
-def count_in(decision: Decision, login: Login, asked: str = "") -> str:
-    """Checks that every limit has room and, for a session (`asked` set), takes the place in the same step.
-
-    Returns the session's line in the registry. Raises Refused for a limit that is full, and where there are limits but
-    no telling who is in. Directories are asked before the lock is taken, so that a slow one holds up nobody else.
-    """
-    line = ""
-    try:
-        line = new_line(login, decision, asked) if asked else ""
-        if decision.limits:
-            line = folded.ask_directories(decision.limits, login, line)
-        with Registry() as registry:
-            if decision.limits:
-                folded.refuse_unless_room(decision, login, registry)
-            if asked:
-                registry.lines = [*(it for it in registry.lines if pid_in_use(it.partition("\t")[0])), line]
-                registry.write()
-            if asked not in ("", NOT_ASKED):
-                folded.note_entry(folded.Session(line), registry)
-    except (OSError, KeyError, ValueError, CannotTell) as error:
-        folded.refuse_if_limited(error, decision, login)
-    return line
-
-
-def count_out(line: str) -> None:
-    """Gives a place back: the session stays written down as one that PAM has closed, until its process has ended.
-
-    Raises OSError.
-    """
-    pid, start, _ = line.split("\t", 2)
-    left = "\t".join((pid, start, "0", "0", ",", "0", "-", "-", "-", "-", LEFT)) + "\n"
-    with Registry() as registry:
-        registry.lines = [*(it for it in registry.lines if it not in (line, left)), left]
-        registry.write()
-''')
-
-
-folded(r'''
-# What a limit looks at.
-
-import errno  # noqa: E402
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
-
-LOGIND_CGROUPS = [f"/sys/fs/cgroup{root}/system.slice/systemd-logind.service" for root in ("", "/systemd", "/unified")]
-UTMP = "/run/utmp"
-LOCAL_DISPLAY = r":[0-9]+(\.[0-9]+)?"  # in utmp the line or, behind tty7, the host; ::1 is neither
-UTMP_RECORD, UTMP_USER_PROCESS = "hxxi32s4s32s256s52x", 7  # struct utmp, see utmp(5)
-
-
-class Session:
-    """Somebody who is in: as which process, with the groups they had when they came in, and what `status` tells.
-
-    Made of a line of the registry, with a tab between its fields. Raises ValueError for a line that is damaged.
-    """
-
-    def __init__(self, line: str) -> None:
-        self.line = line
-        pid, start, number, uid, gids, since, *texts = line.rstrip("\n").split("\t")
-        self.pid, self.start, self.uid, self.since = int(pid), int(start), int(uid), int(since)  # since in seconds
-        self.gids = {int(gid) for gid in gids.split(",") if gid}
-        self.began = int(number) / 1e9  # as seconds_up() has it
-        self.kind, self.who, self.action, self.where, self.asked = texts
-
-    def lives(self) -> bool:
-        """Whether the process that opened it is there: the same process, not another with its pid."""
-        return process_start(self.pid) == self.start
-
-
-def open_lines(registry: Registry) -> list[str]:
-    """The lines of the registry but for those of sessions that PAM has closed."""
-    return [line for line in registry.lines if not line.endswith(f"\t{LEFT}\n")]
-
-
-def sessions_in(registry: Registry) -> list[Session]:
-    """The sessions in the registry that are not closed."""
-    return [session for session in map(parse_session, open_lines(registry)) if session is not None]
-
-
-def parse_session(line: str) -> Session | None:
-    """A line of the registry, None where it is damaged."""
-    fields = line.split("\t")
-    if not all(field.isdecimal() and len(field) < 20 for field in (*fields[:4], fields[5])):
-        return None
-    return Session(line)
-
-
-def is_alive(line: str) -> bool:
-    """Whether a line of the registry stands for a process that is there."""
-    session = parse_session(line)
-    return session is not None and session.lives()
-
-
-def logind() -> Any:
-    """libsystemd, by which sd-login(3) is called; None where no logind runs, so that its files are only left over.
-
-    Raises OSError where logind runs and cannot be asked: that must not pass for a computer on which nobody is.
-    """
-    if not any(read_text(f"{cgroup}/cgroup.procs") for cgroup in LOGIND_CGROUPS):
-        return None
-    import ctypes
-
-    return ctypes.CDLL("libsystemd.so.0")
-
-
-def read_text(path: str) -> str:
-    """A file's text, empty if there is none, or none for us. Raises OSError where it cannot be read just now."""
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
-    except (FileNotFoundError, NotADirectoryError, PermissionError, ProcessLookupError):
-        return ""
-
-
-def sd_tells(result: int) -> bool:
-    """Whether an sd-login function could tell; not, where what it was asked about has gone. Raises OSError."""
-    if result < 0 and -result not in (errno.ENOENT, errno.ENXIO, errno.ENODATA):
-        raise OSError(-result, os.strerror(-result))
-    return result >= 0
-
-
-def sd_text(call: Any, *arguments: Any) -> str:
-    """What one of the sd-login functions puts into its last argument, a string that is ours to free; empty if gone."""
-    import ctypes
-
-    value = ctypes.c_void_p()
-    if not sd_tells(call(*arguments, ctypes.byref(value))) or not value.value:
-        return ""
-    text = ctypes.string_at(value.value)
-    ctypes.CDLL(None).free(value)
-    return text.decode("utf-8", "surrogateescape")
-
-
-def sd_leader(lib: Any, session: str) -> int:
-    """The pid that opened a logind session, 0 if it is not known. See sd_session_get_leader(3)."""
-    import ctypes
-
-    if hasattr(lib, "sd_session_get_leader"):
-        pid = ctypes.c_int()
-        return pid.value if sd_tells(lib.sd_session_get_leader(session.encode(), ctypes.byref(pid))) else 0
-    # systemd before 254 tells it by D-Bus alone, which may not answer, and by the file that its library reads.
-    leader = re.search("^LEADER=([0-9]{1,10})$", read_text(f"/run/systemd/sessions/{session}"), re.MULTILINE)
-    return int(leader[1]) if leader else 0
-
-
-def sd_sessions(lib: Any) -> list[tuple[str, int]]:
-    """The logind sessions of people, by id and uid: class user and its kin, not closing. See sd_get_sessions(3)."""
-    import ctypes
-
-    names = ctypes.POINTER(ctypes.c_void_p)()
-    found = []
-    count = lib.sd_get_sessions(ctypes.byref(names))
-    for index in range(count if sd_tells(count) else 0):
-        session = ctypes.string_at(names[index])
-        ctypes.CDLL(None).free(ctypes.c_void_p(names[index]))
-        uid = ctypes.c_uint()
-        if (
-            sd_text(lib.sd_session_get_class, session).startswith("user")
-            and sd_text(lib.sd_session_get_state, session) != "closing"
-            and sd_tells(lib.sd_session_get_uid(session, ctypes.byref(uid)))
-        ):
-            found.append((session.decode(), uid.value))
-    ctypes.CDLL(None).free(names)
-    return found
-
-
-def utmp_sessions() -> list[tuple[int, int, str]]:
-    """The sessions in utmp, by pid, uid and line, whose process lives and whose user is known. See utmp(5)."""
-    import struct
-
-    found = []
-    try:
-        with open(UTMP, "rb") as file:
-            records = file.read()
-    except FileNotFoundError:
-        return []
-    size = struct.calcsize(UTMP_RECORD)
-    for at in range(0, len(records) - size + 1, size):
-        kind, pid, *names = struct.unpack_from(UTMP_RECORD, records, at)
-        line, _, user, host = (name.rstrip(b"\0").decode("utf-8", "surrogateescape") for name in names)
-        if kind == UTMP_USER_PROCESS and pid_in_use(str(pid)):
-            try:
-                found.append((pid, pwd.getpwnam(user).pw_uid, host if re.fullmatch(LOCAL_DISPLAY, host) else line))
-            except (KeyError, ValueError):
-                continue
-    return found
-
-
-def ancestors(pid: int) -> Iterator[int]:
-    """A process, its parent, and so on up to init."""
-    while pid > 0:
-        yield pid
-        fields = read_text(f"/proc/{pid}/stat").rpartition(")")[2].split()
-        pid = int(fields[1]) if fields else 0
-
-
-class Crowd:
-    """Everybody who is in: our sessions, and those opened by others (logind's, or utmp's where no logind runs)."""
-
-    def __init__(self, ours: list[str]) -> None:
-        self.lines = ours  # of the registry, made into sessions only where that is needed
-        self.lib = logind()
-        self.others: list[tuple[Any, int]] = (
-            sd_sessions(self.lib) if self.lib else [(pid, uid) for pid, uid, _ in utmp_sessions()]
-        )
-
-    @property
-    def ours(self) -> list[Session]:
-        return [session for session in map(parse_session, self.lines) if session is not None]
-
-    def forget(self, leaving: set[int]) -> None:
-        """Leaves out those that have left: logind and utmp learn of it up to 0.1 s later (measured)."""
-        for key, uid in self.others[:]:
-            pids = list(ancestors(key)) if self.lib is None else [sd_leader(self.lib, key)]
-            if pids and pids[0] and (process_start(pids[0]) == -1 or not leaving.isdisjoint(pids)):
-                self.others.remove((key, uid))
-
-    def people(self, limit: Limit) -> set[int]:
-        """The uids of those that a limit counts. Whom the directory does not tell about may be in the group."""
-        if limit.name is None:
-            return {uid for _, uid in self.pids_and_uids()} | {uid for _, uid in self.others}
-        group = folded.find_group(limit.name)
-        members = set(map(column, group.gr_mem))
-        people = {uid for _, uid in self.pids_and_uids(f",{group.gr_gid},", members)}
-        return people | {uid for _, uid in self.others if uid not in people and in_group(uid, group)}
-
-    def pids_and_uids(self, gids: str = "", members: Collection[str] = ()) -> Iterator[tuple[int, int]]:
-        """Of our sessions, those of a group: by the gids that were known of the user then, or by whom it names now."""
-        for line in self.lines:
-            pid, start, number, uid, groups, _, _, who, _ = line.split("\t", 8)
-            right = uid.isdecimal() and (pid + start + number).isdecimal() and len(pid + uid) < 40
-            if right and (gids in groups or (members and who.partition("@")[0] in members)):
-                yield int(pid), int(uid)
-
-    def sessions(self, uid: int) -> int:
-        """How many sessions a user has, each counted once."""
-        pids = [pid for pid, owner in self.pids_and_uids() if owner == uid]
-        keys = [key for key, owner in self.others if owner == uid]
-        if self.lib:
-            return len(pids) + sum(sd_leader(self.lib, key) not in pids for key in keys)
-        return len(pids) + sum(set(pids).isdisjoint(ancestors(key)) for key in keys)
-
-    def names(self, limit: Limit, uid: int) -> list[str]:
-        """Who fills a limit, for the log."""
-        ours = {session.uid: f"{session.who} {session.kind}" for session in self.ours}
-        uids = self.people(limit) if limit.target == "GROUP" else {uid} if self.sessions(uid) else set()
-        return sorted(ours.get(uid) or column(user_name(uid)) for uid in uids)
-
-
-def user_name(uid: int) -> str:
-    """A user's name, or the uid where there is none."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-known_groups: dict[int, Groups] = {}
-
-
-def in_group(uid: int, group: grp.struct_group) -> bool:
-    """Whether a user is in a group, or may be, for all that the directory tells; asked once in a process."""
-    if uid not in known_groups:
-        try:
-            known_groups[uid] = folded.Groups(pwd.getpwuid(uid).pw_name)
-        except KeyError:
-            return True
-    try:
-        return known_groups[uid].belongs_to(group)
-    except CannotTell:
-        return True
-
-
-def room(limit: Limit, user: str, uid: int, crowd: Crowd) -> tuple[bool, str]:
-    """Whether a limit has room for one more, and how full it is. Who is in already does not count again.
-
-    Raises CannotTell where the directory does not know the group.
-    """
-    if limit.target == "USER":
-        count = crowd.sessions(uid)
-        return count < limit.most, f"{printable(user)}: {count} of {limit.most} sessions are open"
-    people = crowd.people(limit)
-    full = f"{printable(limit.name or 'everybody')}: {len(people)} of {limit.most} are logged in"
-    return len(people) < limit.most or (uid in people and limit.most > 0), full
-
-
-def refuse_if_full(decision: Decision, login: Login, crowd: Crowd) -> None:
-    """Raises Refused for the first limit that has no room."""
-    for limit in decision.limits:
-        has_room, full = room(limit, login.user, login.groups.uid, crowd)
-        if not has_room:
-            who = ", ".join(crowd.names(limit, login.groups.uid)) or "nobody"
-            raise Refused(folded.full_limit(limit, decision, f"{full}: {who}"), f"Access denied: {full}.")
-
-
-def refuse_unless_room(decision: Decision, login: Login, registry: Registry) -> None:
-    """Raises Refused for a limit that has no room, not even at a closer look at whose processes have ended."""
-    mine = f"\t{login.groups.uid}\t,"  # who is in already does not count again, so of them a closer look comes first
-    registry.lines = [line for line in registry.lines if mine not in line or is_alive(line)]
-    try:
-        refuse_if_full(decision, login, Crowd(open_lines(registry)))
-    except Refused:
-        refuse_if_full(decision, login, folded.at_a_closer_look(registry))
-
-
-def ask_directories(limits: Sequence[Limit], login: Login, line: str) -> str:
-    """The line of a session with the groups of its limits in it: where a directory is away, getgrouplist(3) knows less.
-
-    Raises CannotTell where a directory does not know the user, or the group of a limit.
-    """
-    login.groups.ask()
-    nobody = Crowd([])
-    fields = line.split("\t")
-    for limit in limits:
-        room(limit, login.user, login.groups.uid, nobody)
-        if line and limit.target == "GROUP" and limit.name is not None:
-            gid = f"{folded.find_group(limit.name).gr_gid},"
-            fields[4] += "" if f",{gid}" in fields[4] else gid
-    return "\t".join(fields)
-
-
-def counts(rule: Rule, login: Login) -> bool:
-    """Whether a NUMBER rule counts this person, over whatever and from wherever they come; in doubt it does."""
-    try:
-        return any(folded.entry_fits(folded.anywhere(entry), rule, login) for entry in rule.entries)
-    except CannotTell:
-        return True
-''')
-
-
-folded(r'''
-# What only goes wrong, and a limit that is full.
-
-FILES_OF_QUESTIONS = re.compile(r"(?:sessions|answers)\.new|question-[0-9a-f]{32}")
-
-
-def still_in(asked: str, registry: Registry) -> bool:
-    """Whether a session lives that this answer let in."""
-    return any(session.asked == asked and session.lives() for session in folded.sessions_in(registry))
-
-
-def tidy_state() -> None:
-    """Makes the state folder, and removes from it what is not ours. Raises OSError where it is not root's alone."""
-    os.makedirs(STATE, 0o700, exist_ok=True)
-    about = os.lstat(STATE)
-    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o022:
-        raise PermissionError(1, f"{STATE} is not a folder of root's alone")
-    os.chmod(STATE, 0o700)
-    for entry in os.scandir(STATE):
-        if entry.name not in STATE_FILES or not entry.is_file(follow_symlinks=False):
-            remove_stranger(entry)
-
-
-def remove_stranger(entry: os.DirEntry[str]) -> None:
-    """Removes what is not ours from the state folder."""
-    try:
-        if entry.is_dir(follow_symlinks=False):
-            import shutil
-
-            shutil.rmtree(entry.path)
-        elif not FILES_OF_QUESTIONS.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False):
-            os.unlink(entry.path)
-    except OSError:
-        pass  # another login has removed it; what is really in the way is felt when it is used
-
-
-def full_limit(limit: Limit, decision: Decision, what: str) -> Decision:
-    """The decision that a limit makes of another."""
-    assert decision.rules is not None  # nosec B101  # for mypy
-    return folded.by_rule("CLOSE", limit.rule, decision.rules, f"{printable(limit.rule.text)}: {what}")
-
-
-def at_a_closer_look(registry: Registry) -> Crowd:
-    """Who is really in: no process that has ended and left its pid to another, nobody who is just leaving."""
-    known = [it for it in map(folded.parse_session, registry.lines) if it is not None and it.lives()]
-    registry.lines = [session.line for session in known]
-    crowd = folded.Crowd(folded.open_lines(registry))
-    crowd.forget({session.pid for session in known if session.asked == LEFT})
-    return crowd
-
-
-def refuse_if_limited(error: Exception, decision: Decision, login: Login) -> None:
-    """Raises Refused where it cannot be counted who is in, and a limit counts this person; or else warns."""
-    rules = decision.rules.rules if decision.rules else ()
-    rule = next((rule for rule in rules if rule.action == "NUMBER" and folded.counts(rule, login)), None)
-    if rule is None:
-        syslog(LOG_WARNING, f"{login.kind} {login}: let in, but not written down: {error}")
-        return
-    unknown = full_limit(folded.Limit(rule, None, 0), decision, f"it cannot be counted who is in: {error}")
-    raise Refused(unknown, "Access denied: it cannot be counted who is logged in.") from error
-''')
-
-
-# ---- The question: the owner of the desktop allows or denies ---------------------------------------------------------
-
-folded(r'''
-WAITING_MOST = 5  # questions behind the one on the screen
-SHARING_MOST = 20  # logins that wait for the same answer, each of them a process of the host
-DISPLAY_NAMES = {
-    *("DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "XDG_SESSION_TYPE", "XDG_CURRENT_DESKTOP"),
-    *("DBUS_SESSION_BUS_ADDRESS", "DESKTOP_SESSION", "KDE_FULL_SESSION", "KDE_SESSION_VERSION", "LANG", "LC_ALL"),
-    *("QT_QPA_PLATFORMTHEME", "QT_STYLE_OVERRIDE", "QT_SCALE_FACTOR", "QT_FONT_DPI", "XDG_DATA_DIRS"),
-}
-
-
-class Owner:
-    """Whoever sits at the desktop: uid, and the environment by which a window gets onto it, none if that is unknown."""
-
-    def __init__(self, uid: int, display: dict[str, str], cgroup: str) -> None:
-        self.uid, self.display, self.cgroup = uid, display, cgroup
-        self.name = folded.user_name(uid)
-
-    def adopt(self, pid: int) -> None:
-        """Puts a window's process among the owner's own, so that the login that it is about can end. See cgroups(7)."""
-        if process_uid(pid) != self.uid:
-            return
-        for folder in ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"):
-            try:
-                with open(f"{folder}{self.cgroup}/cgroup.procs", "w", encoding="ascii") as file:
-                    file.write(str(pid))
-            except OSError:
-                continue
-
-
-def find_owner() -> Owner | None:
-    """The owner of the active local graphical session on seat0, None if there is none. See sd_seat_get_active(3)."""
-    lib = folded.logind()
-    if lib is None:
-        return find_owner_in_utmp()
-    import ctypes
-
-    uid, session = ctypes.c_uint(), ctypes.c_void_p()
-    active = lib.sd_seat_get_active(b"seat0", ctypes.byref(session), ctypes.byref(uid))
-    if not folded.sd_tells(active) or not session.value:
-        return None
-    name = ctypes.string_at(session.value)
-    ctypes.CDLL(None).free(session)
-    remote = lib.sd_session_is_remote(name)
-    if not folded.sd_text(lib.sd_session_get_class, name).startswith("user") or not folded.sd_tells(remote) or remote:
-        return None
-    if folded.sd_text(lib.sd_session_get_type, name) not in ("x11", "wayland"):
-        return None
-    places = (f"/session-{name.decode()}.scope", f"/user@{uid.value}.service/")
-    owner = owner_of(uid.value, lambda pid: folded.read_text(f"/proc/{pid}/cgroup"), places, wayland_of(uid.value))
-    if owner is None and folded.sd_text(lib.sd_session_get_state, name) not in ("", "closing"):
-        return Owner(uid.value, {}, "")  # who cannot be asked is not nobody; whoever has just logged out is
-    return owner
-
-
-def find_owner_in_utmp() -> Owner | None:
-    """Whoever utmp knows on a local display (:0), None where nobody is."""
-    for _, uid, line in folded.utmp_sessions():
-        if re.fullmatch(folded.LOCAL_DISPLAY, line):
-            display = f"DISPLAY={line.partition('.')[0]}"
-            return owner_of(uid, lambda pid: folded.read_text(f"/proc/{pid}/environ"), (display,))
-    return None
-
-
-def wayland_of(uid: int) -> dict[str, str]:
-    """The Wayland display of a user's that came up last, by its socket, to which only their processes connect."""
-    folder = f"/run/user/{uid}"
-    theirs = []
-    for name in os.listdir(folder) if os.path.isdir(folder) else ():
-        try:
-            about = os.lstat(f"{folder}/{name}")
-        except OSError:
-            continue  # it was there for a moment only
-        if name.startswith("wayland-") and stat.S_ISSOCK(about.st_mode) and about.st_uid == uid:
-            theirs.append((about.st_mtime, name))
-    return {"XDG_RUNTIME_DIR": folder, "WAYLAND_DISPLAY": max(theirs)[1]} if theirs else {}
-
-
-def owner_of(
-    uid: int, told: Callable[[int], str], places: tuple[str, ...], spare: dict[str, str] | None = None
-) -> Owner | None:
-    """The owner, with the display that the first process of theirs in the first of these places has, or the spare one.
-
-    A compositor has its own display not in its environment: only the programs that it has started have it there.
-    """
-    pids = [int(name) for name in os.listdir("/proc") if name.isdecimal()]
-    mine = [(pid, told(pid)) for pid in pids if process_uid(pid) == uid]
-    there = [pid for place in places for pid, where in mine if place in where]
-    for more in ({}, spare or {}):
-        for pid in there:
-            environ = folded.read_text(f"/proc/{pid}/environ").split("\0")
-            named = (row.split("=", 1) for row in environ if "=" in row)
-            display = {name: value for name, value in named if name in DISPLAY_NAMES}
-            display.update(more)
-            if "DISPLAY" in display or "WAYLAND_DISPLAY" in display:
-                *_, row = folded.read_text(f"/proc/{pid}/cgroup").rstrip("\n").split("\n")
-                return Owner(uid, display, row.split(":", 2)[-1])  # the owner's own cgroups may have a : in their names
-    return None
 
 
 def process_uid(pid: int) -> int:
@@ -1436,93 +774,970 @@ def process_uid(pid: int) -> int:
         return -1
 
 
-def start_window(owner: Owner, about: dict[str, Any], detached: bool) -> Any:
-    """Starts the dialog as the owner, told by a pipe that stays open for as long as somebody waits for the answer."""
-    import json
-    import signal
-    import subprocess  # nosec B404  # with constant commands
-
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # which importing signal put there
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    person = pwd.getpwuid(owner.uid)
-    home = {"HOME": person.pw_dir, "USER": person.pw_name, "LOGNAME": person.pw_name, "PATH": "/usr/bin:/bin"}
-    command = ["/usr/bin/python3", "-I", __file__, "--dialog"]
-    if detached:  # a shell that leaves at once, so that no child of the host is left
-        command = ["/bin/sh", "-c", 'exec 3<&0; "$@" <&3 3<&- & echo $!', "sh", *command]
-    reader, writer = os.pipe()
+def pid_in_use(pid: int) -> bool:
+    """Whether there is a process with this pid. See kill(2), for which 0 and what is below are many processes."""
     try:
-        os.write(writer, json.dumps(about).encode() + b"\n")  # filled before anybody can close it: no SIGPIPE
-        process = subprocess.Popen(  # nosec B603  # constant, but for our own path
-            command,
-            stdin=reader,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**home, **owner.display},
-            cwd="/",
-            user=owner.uid,
-            group=person.pw_gid,
-            extra_groups=os.getgrouplist(person.pw_name, person.pw_gid),
-            umask=0o077,
-            start_new_session=True,
-        )
+        if pid > 0:
+            os.kill(pid, 0)
+        return pid > 0
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+
+
+class SessionRegistry:
+    """The state folder, changed by one process at a time: `with SessionRegistry() as registry` takes its lock.
+
+    The lock is for milliseconds: nothing within it may wait for a directory, a person or another process. Raises
+    OSError where the state folder cannot be used or trusted.
+    """
+
+    def __enter__(self) -> SessionRegistry:
+        prepare_state_folder()
+        self.lock = take_lock()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.lock)
+
+    @functools.cached_property
+    def sessions(self) -> list[SessionRecord]:
+        """Every record of a session whose process may live; of those that PAM has closed, only what surely does."""
+        records = self.read("sessions", SessionRecord)
+        return [it for it in records if pid_in_use(it.pid) and (it.answer != CLOSED or it.lives())]
+
+    def read(self, name: str, kind: type[RecordType]) -> list[RecordType]:
+        """The records in a state file, but for damaged ones."""
+        with open(f"{STATE}/{name}", "a+", encoding="utf-8", errors="replace", opener=open_private) as file:
+            file.seek(0)
+            return [record for record in map(kind.parse, file) if record is not None]
+
+    def write(self, name: str, records: Iterable[Record]) -> None:
+        """Puts a state file back whole or, where the disk is full, leaves it as it was. Raises OSError."""
+        data = "".join(record.line() for record in records).encode("utf-8", "replace")
+        must_fit(len(data))
+        with open(f"{STATE}/{name}.new", "wb", opener=open_private) as file:
+            file.write(data)
+        os.rename(f"{STATE}/{name}.new", f"{STATE}/{name}")
+
+    def add(self, session: SessionRecord) -> None:
+        """Writes a session down."""
+        self.sessions.append(session)
+        self.write("sessions", self.sessions)
+
+    def close(self, session: SessionRecord) -> None:
+        """Marks a session as closed by PAM: logind learns of its end up to 0.1 s later (measured)."""
+        left = [it for it in self.sessions if it.line() != session.line() and (it.pid, it.answer) != (session.pid, CLOSED)]
+        self.write("sessions", [*left, SessionRecord(**{**session.__dict__, "gids": ",", "answer": CLOSED})])
+
+    def answer_in_use(self, key: str) -> bool:
+        """Whether a session lives that this answer let in."""
+        return any(session.answer == key and session.lives() for session in self.sessions)
+
+
+def prepare_state_folder() -> None:
+    """Makes the state folder, and removes from it what is not ours. Raises OSError where it is not root's alone."""
+    try:
+        about = os.lstat(STATE)
+    except FileNotFoundError:
+        os.makedirs(STATE, 0o700, exist_ok=True)
+        about = os.lstat(STATE)
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o022:
+        raise PermissionError(1, f"{STATE} is not a folder of root's alone")
+    if about.st_mode & 0o7777 != 0o700:
+        os.chmod(STATE, 0o700)
+    for entry in os.scandir(STATE):
+        if entry.name.removesuffix(".new") not in STATE_FILES or not entry.is_file(follow_symlinks=False):
+            remove_stranger(entry)
+
+
+def remove_stranger(entry: os.DirEntry[str]) -> None:
+    """Removes what is not ours from the state folder."""
+    try:
+        if entry.is_dir(follow_symlinks=False):
+            import shutil
+
+            shutil.rmtree(entry.path)
+        else:
+            os.unlink(entry.path)
+    except OSError:
+        pass  # another login has removed it; what is really in the way is felt when it is used
+
+
+def open_private(path: str, flags: int) -> int:
+    """An opener for open(): readable by root alone, and not handed on to the programs that the host starts."""
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def must_fit(size: int) -> None:
+    """Raises OSError where the host may not make a file so large, and would be ended for it. See setrlimit(2)."""
+    with open("/proc/self/limits", "rb", buffering=0) as file:
+        most = (file.read(4096) or b"").partition(b"Max file size")[2].split(None, 1)[0]
+    if most.isdigit() and int(most) < size:
+        raise OSError(27, "File too large")
+
+
+def take_lock() -> int:
+    """Takes the lock of the state folder; returns the descriptor that holds it. Raises OSError.
+
+    Whoever runs a guarded su may stop it with a signal at the moment at which it holds the lock, or freeze its cgroup.
+    So a process that is seen to hold it for HOLDER_PATIENCE seconds is ended. The kernel says which one that is: a
+    record lock, not flock(2), whose holder cannot be asked for. See fcntl_locking(2).
+    """
+    import fcntl
+
+    descriptor = open_private(f"{STATE}/lock", os.O_RDWR | os.O_CREAT)
+    try:
+        begin = since = time.monotonic()
+        seen: tuple[int, bytes] | None = None
+        while True:
+            try:
+                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except (BlockingIOError, PermissionError):
+                now = time.monotonic()
+            holder = lock_holder(descriptor), os.pread(descriptor, 64, 0)
+            if holder != seen:
+                seen, since = holder, now
+            elif holder[0] > 0 and now - since > HOLDER_PATIENCE:
+                end_holder(descriptor, holder[0])
+            if now - begin > LOCK_PATIENCE:
+                raise TimeoutError(11, "another process holds the lock, and cannot be ended")
+            time.sleep(0.005 + os.urandom(1)[0] / 12750)  # 5 to 25 ms, for all alike: nobody is kept from it for ever
+        write_lock_line(descriptor)
     except BaseException:
-        os.close(writer)
+        os.close(descriptor)
         raise
-    finally:
-        os.close(reader)
-    process.asker = writer  # type: ignore[attr-defined]
-    return process
+    return descriptor
 
 
-def read_word(process: Any, seconds: float) -> str:
-    """The line that a child writes, empty if it ends without one or takes longer; then it is gone, and reaped."""
-    import select
-    import subprocess  # nosec B404  # for its exception
-
-    word = piece = b""
-    deadline = time.monotonic() + seconds
-    poll = select.poll()
-    poll.register(process.stdout, select.POLLIN)
-    while not word.endswith(b"\n") and len(word) < 64 and poll.poll(max(0, deadline - time.monotonic()) * 1000):
-        piece = os.read(process.stdout.fileno(), 64)
-        if not piece:
-            break
-        word += piece
-    os.close(process.asker)
-    process.stdout.close()
+def write_lock_line(descriptor: int) -> None:
+    """Writes down who has taken the lock, and when, so that one who takes it twice is not taken for one who keeps it."""
     try:
-        process.wait(2)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    return word.decode("ascii", "replace")
+        os.pwrite(descriptor, b"%-20d %-20d\n" % (os.getpid(), time.monotonic_ns()), 0)
+    except OSError:
+        pass  # a full disk: the kernel knows the holder all the same
 
 
-class Proof:
-    """How the person proved who they are, as sshd tells in SSH_AUTH_INFO_0; other services asked for a password."""
+def lock_holder(descriptor: int) -> int:
+    """The pid of the process that holds the lock, 0 where there is none by now."""
+    import fcntl
+    import struct
 
-    def __init__(self, login: Login, info: str) -> None:
-        import binascii
+    asked = struct.pack(STRUCT_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    kind, _, _, _, pid = struct.unpack(STRUCT_FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
+    return int(pid) if kind != fcntl.F_UNLCK else 0
+
+
+def end_holder(descriptor: int, pid: int) -> None:
+    """Ends the process that keeps the lock, if it still does."""
+    if lock_holder(descriptor) == pid:
+        end_process(pid, f"held the lock for more than {HOLDER_PATIENCE:g} s")
+
+
+def end_process(pid: int, why: str) -> None:
+    """Ends a process that keeps logins waiting, and says so in the log."""
+    try:
+        os.kill(pid, 9)
+        syslog(LOG_WARNING, f"process {pid} {why}, and was ended")
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+class LogindSession:
+    """A session as logind has written it down, where sd-login(3) reads it, too, whether or not logind runs just now."""
+
+    def __init__(self, name: str, text: str) -> None:
+        fields = dict(line.split("=", 1) for line in text.split("\n") if "=" in line)
+        self.id, self.type, self.kind = name, fields.get("TYPE", ""), fields.get("CLASS", "")
+        self.uid, self.leader = (int(fields.get(key) or -1) for key in ("UID", "LEADER"))
+        self.seat, self.display = fields.get("SEAT", ""), fields.get("DISPLAY", "")
+        self.remote, self.closing = fields.get("REMOTE") == "1", fields.get("STATE") == "closing"
+        self.scope = fields.get("SCOPE", "")
+
+    def is_a_persons(self) -> bool:
+        """Whether somebody is in by it: class user and its kin, not closing, and its process lives. Raises OSError."""
+        return self.kind.startswith("user") and not self.closing and self.leader > 0 and process_start(self.leader) >= 0
+
+
+def logind_sessions() -> list[LogindSession]:
+    """Every session of logind's, none where there is no logind. Raises OSError where that cannot be told."""
+    try:
+        names = os.listdir(LOGIND_SESSIONS)
+    except FileNotFoundError:
+        return []
+    texts = ((name, read_text(f"{LOGIND_SESSIONS}/{name}")) for name in names if name.isalnum())  # 3, and no 3.ref
+    return [LogindSession(name, text) for name, text in texts if text]
+
+
+class CountedGroup:
+    """A group that a limit counts, and who is in it, for all that the directory tells. Raises UnknownGroup.
+
+    The directory is asked before the lock of the registry is taken: a slow one would hold up every other login.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.entry = find_group(name)
+        self.gid = self.entry.gr_gid
+        self.names = {column(from_system(member)) for member in self.entry.gr_mem}
+        self.uids: dict[int, bool] = {}
+
+    def look_up(self, uid: int) -> None:
+        """Asks the directory whether a user is in the group, once. Whom it does not tell about may be in it."""
+        if uid in self.uids:
+            return
+        try:
+            self.uids[uid] = Person(from_system(pwd.getpwuid(uid).pw_name)).belongs_to(self.entry)
+        except (KeyError, OSError, Unknown):
+            self.uids[uid] = True
+
+    def has_session(self, session: SessionRecord) -> bool:
+        """Whether a session is of somebody who was in the group when it began, or whom the group names now."""
+        return f",{self.gid}," in session.gids or session.who.partition("@")[0] in self.names
+
+
+class OpenSessions:
+    """Every session that is open: those of the registry, and those that logind knows besides."""
+
+    def __init__(self, records: Iterable[SessionRecord], logind: Iterable[LogindSession]) -> None:
+        records = list(records)
+        pids = {record.pid for record in records}  # also of closed ones, which logind may not have noticed yet
+        self.records = [record for record in records if record.answer != CLOSED]
+        self.others = [session for session in logind if session.leader not in pids and session.is_a_persons()]
+
+    def people(self, limit: Limit, groups: dict[str, CountedGroup]) -> set[int]:
+        """The uids of those that a limit over a group counts."""
+        if limit.name is None:
+            return {record.uid for record in self.records} | {session.uid for session in self.others}
+        group = groups[limit.name]
+        people = {record.uid for record in self.records if group.has_session(record)}
+        return people | {session.uid for session in self.others if group.uids.get(session.uid, True)}
+
+    def count(self, uid: int) -> int:
+        """How many sessions a user has."""
+        return sum(it.uid == uid for it in self.records) + sum(it.uid == uid for it in self.others)
+
+    def names(self, uids: Iterable[int]) -> str:
+        """Who they are, for the log."""
+        ours = {record.uid: f"{record.who} {record.name}" for record in self.records}
+        return ", ".join(sorted(ours.get(uid) or column(user_name(uid)) for uid in uids)) or "nobody"
+
+    def look_at(self, limit: Limit, person: Person, groups: dict[str, CountedGroup]) -> tuple[bool, str, set[int]]:
+        """Whether a limit has room for a person, how full it is, and who fills it. Who is in already counts once."""
+        if limit.target == "USER":
+            count = self.count(person.uid)
+            told = f"{printable(person.user)}: {count} of {limit.most} sessions are open"
+            return count < limit.most, told, {person.uid} if count else set()
+        people = self.people(limit, groups)
+        told = f"{printable(limit.name or 'everybody')}: {len(people)} of {limit.most} are logged in"
+        return len(people) < limit.most or (person.uid in people and limit.most > 0), told, people
+
+
+def take_place(
+    attempt: LoginAttempt, decision: Decision, limits: Sequence[Limit], answer: str = ""
+) -> SessionRecord | None:
+    """Checks that every limit has room and, for a session (`answer` set), takes the place in the same step.
+
+    Returns the session's record. Raises Refused for a limit that is full, and where there are limits but no telling
+    who is in.
+    """
+    try:
+        groups = counted_groups(limits, attempt.person.uid)
+        limits = [limit for limit in limits if limit.target == "USER" or limit.name is None or limit.name in groups]
+        session = new_session(attempt, decision, answer, groups.values()) if answer else None
+        while True:
+            for uid in {it.uid for it in logind_sessions()} if groups else ():
+                for group in groups.values():
+                    group.look_up(uid)
+            with SessionRegistry() as registry:
+                logind = logind_sessions() if limits else []
+                if not all(it.uid in group.uids for it in logind for group in groups.values()):
+                    continue  # somebody has come in since, and must be looked up without the lock
+                full = find_full_limit(attempt.person, limits, registry, logind, groups)
+                if full is None and session is not None:
+                    registry.add(session)
+                    note_entry(session, registry)
+            if full is None:
+                return session
+            limit, told, sessions, uids = full
+            why = f"{printable(limit.rule.text)}: {told}: {sessions.names(uids)}"
+            raise Refused(Decision("CLOSE", decision.rules, limit.rule, why), f"Access denied: {told}.")
+    except (OSError, KeyError, ValueError, Unknown) as error:
+        refuse_if_limited(error, decision, attempt)
+    return None
+
+
+def counted_groups(limits: Iterable[Limit], uid: int) -> dict[str, CountedGroup]:
+    """The groups of some limits, by name. Raises UnknownGroup, but for root, who must be able to mend the directory."""
+    groups = {}
+    for name in {limit.name for limit in limits if limit.target == "GROUP" and limit.name is not None}:
+        try:
+            groups[name] = CountedGroup(name)
+        except UnknownGroup:
+            if uid != 0:
+                raise
+    return groups
+
+
+def find_full_limit(
+    person: Person,
+    limits: Sequence[Limit],
+    registry: SessionRegistry,
+    logind: list[LogindSession],
+    groups: dict[str, CountedGroup],
+) -> tuple[Limit, str, OpenSessions, set[int]] | None:
+    """The first limit that has no room, not even at a closer look at whose processes have ended."""
+    if not limits:
+        return None
+    # Who is in already does not count again, so of them a closer look comes first.
+    registry.sessions = [it for it in registry.sessions if it.uid != person.uid or it.lives()]
+    sessions = OpenSessions(registry.sessions, logind)
+    if not all(sessions.look_at(limit, person, groups)[0] for limit in limits):
+        registry.sessions = [it for it in registry.sessions if it.lives()]
+        sessions = OpenSessions(registry.sessions, logind)
+    for limit in limits:
+        has_room, told, uids = sessions.look_at(limit, person, groups)
+        if not has_room:
+            return limit, told, sessions, uids
+    return None
+
+
+def refuse_if_limited(error: Exception, decision: Decision, attempt: LoginAttempt) -> None:
+    """Raises Refused where it cannot be counted who is in, and a limit counts this person; or else warns.
+
+    It counts in every service, by whichever of them it limits.
+    """
+    rule = next((it for it in decision.rules.rules if it.action == "NUMBER" and counts(it, attempt)), None)
+    if rule is None:
+        syslog(LOG_WARNING, f"{attempt.name} {attempt}: let in, but not written down: {error}")
+        return
+    why = f"{printable(rule.text)}: it cannot be counted who is in: {error}"
+    unknown = Decision("CLOSE", decision.rules, rule, why)
+    raise Refused(unknown, "Access denied: it cannot be counted who is logged in.") from error
+
+
+def counts(rule: Rule, attempt: LoginAttempt) -> bool:
+    """Whether a NUMBER rule counts this person, over whatever and from wherever they come; in doubt it does."""
+    try:
+        return any(entry_fits(Entry(it.name, None, it.whole), rule, attempt) for it in rule.entries)
+    except UnknownGroup:
+        return attempt.person.uid != 0
+    except Unknown:
+        return True
+
+
+# ---- The question: the owner of the desktop allows or denies ---------------------------------------------------------
+
+WAITING_MOST = 5  # people who wait behind the one that is asked about
+SHARING_MOST = 20  # login attempts of one person that wait, each of them a process of the host
+RENEWED_EVERY, HUNG_AFTER = 0.4, 5.0  # seconds: a process that waits says so, and is ended when it no longer does
+SHOWN_WITHIN = 20.0  # seconds that a window may take to come up
+HOLD_MOST = 3600  # seconds that a refusal holds for a person, at most
+WORDS = ("allow", "deny", "timeout", "unseen", "nobody", "gone")  # a window's last; anything else is `broken`
+POLLRDHUP = 0x2000  # see poll(2): the other end has closed the connection, whatever it has sent before
+SENTENCES = {
+    "deny": "the person at the desktop did not allow it",
+    "timeout": "the person at the desktop did not answer in time",
+    "unseen": "the person at the desktop did not answer in time",
+    "nobody": "there is nobody at the desktop who could allow it",
+    "busy": "too many logins wait for an answer already, try again later",
+    "gone": "the question was taken back",
+    "broken": "the person at the desktop could not be asked",
+}
+
+
+class CannotAsk(Exception):
+    """Somebody is at the desktop, or may be, and cannot be asked, and why."""
+
+
+class Waiting(Record):
+    """A login attempt that waits for an answer, in the order of the file; the first one asks."""
+
+    pid: int
+    start: int  # of the process, see process_start()
+    uid: int  # of the person
+    key: str  # of the question
+    arrived: int  # milliseconds since the boot
+    renewed: int  # milliseconds of time.monotonic(), which stands still while the machine sleeps
+
+
+class Answer(Record):
+    """What an owner has answered: an Allow to one question, or a refusal, which holds for the person."""
+
+    key: str  # of the question, or of the person, see person_key()
+    word: str
+    owner_uid: int
+    owner: str
+    given: int  # milliseconds since the boot
+    until: int  # milliseconds since the boot, at least
+    strikes: int  # refusals in a row
+    first: int  # nanoseconds since the boot: when the first session by it began, 0 for none
+    logins: int
+    notice_pid: int  # of the process that waits to show the notice of the end, 0 for none
+    notice_start: int
+
+
+class Missed(Record):
+    """A question that nobody answered, which a note on the owner's screen still shows."""
+
+    owner_uid: int
+    pid: int  # of the note
+    start: int
+    since: int  # seconds since the epoch
+    service: str
+    user: str
+    rhost: str
+
+
+class Question:
+    """What the owner is asked: who wants in, and how they proved who they are."""
+
+    def __init__(self, attempt: LoginAttempt, rules: RuleFile, info: str) -> None:
         import hashlib
 
-        ways = []
-        for row in info.splitlines():
-            method, _, key = row.partition(" ")
-            kind, _, blob = key.partition(" ")
-            if not blob:
-                ways.append({"keyboard-interactive/pam": "password"}.get(method, printable(method)))
-                continue
-            try:
-                digest = hashlib.sha256(binascii.a2b_base64(blob.split()[0])).digest()
-            except ValueError:
-                digest = b""
-            fingerprint = binascii.b2a_base64(digest, newline=False).decode().rstrip("=")
-            comment = key_comment(login.user, blob.split()[0])
-            what = "certificate" if "-cert-" in kind else "key"
-            ways.append(f"{what} SHA256:{fingerprint}" + (f" ({comment})" if comment else ""))
-        self.text = ", then ".join(ways) or "password"
-        asked_about = repr((login.groups.own_name(), login.rhost, info))
+        self.attempt, self.rules = attempt, rules
+        self.proof = describe_proof(attempt, info)
+        self.uid = attempt.person.uid
+        self.since = int(time.time())
+        self.arrived = milliseconds_up()
+        asked_about = repr((self.uid, "" if self.uid >= 0 else attempt.user, host_network(attempt.rhost), info))
         self.key = hashlib.sha256(asked_about.encode("utf-8", "replace")).hexdigest()[:32]
+
+    def message(self) -> dict[str, Any]:
+        """What the window is told."""
+        attempt = self.attempt
+        return {
+            "kind": "question", "service": printable(attempt.name), "user": printable(attempt.user),
+            "full_name": printable(full_name(attempt.person)), "rhost": printable(attempt.rhost),
+            "requester": printable(attempt.requester) if attempt.name == "SU" else "",
+            "proof": self.proof, "since": self.since, "timeout": self.rules.timeout,
+        }
+
+
+def milliseconds_up() -> int:
+    """Milliseconds since the boot, sleep counted in, whatever becomes of the clock on the wall. See clock_gettime(2)."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+
+
+def host_network(rhost: str) -> str:
+    """A remote host as far as an answer holds: of IPv6 the /64, since whoever has one address has all of it."""
+    address = parse_address(rhost)
+    return f"{address[1] >> 64:x}::/64" if address and address[0] == 128 else rhost
+
+
+def full_name(person: Person) -> str:
+    """The name in a user's GECOS field, empty where there is none."""
+    return from_system(person.account.pw_gecos).partition(",")[0] if person.account else ""
+
+
+def describe_proof(attempt: LoginAttempt, info: str) -> str:
+    """How the person proved who they are, as sshd tells in SSH_AUTH_INFO_0; other services asked for a password.
+
+    See ExposeAuthInfo in sshd_config(5). A key is told by its fingerprint, and its comment.
+    """
+    import binascii
+    import hashlib
+
+    ways = []
+    for row in info.splitlines():
+        method, _, key = row.partition(" ")
+        kind, _, blob = key.partition(" ")
+        if not blob:
+            ways.append({"keyboard-interactive/pam": "password"}.get(method, printable(method)))
+            continue
+        try:
+            digest = hashlib.sha256(binascii.a2b_base64(blob.split()[0])).digest()
+        except ValueError:
+            digest = b""
+        fingerprint = binascii.b2a_base64(digest, newline=False).decode().rstrip("=")
+        comment = key_comment(attempt.person, blob.split()[0])
+        what = "certificate" if "-cert-" in kind else "key"
+        ways.append(f"{what} SHA256:{fingerprint}" + (f" ({comment})" if comment else ""))
+    return ", then ".join(ways) or "password"
+
+
+def key_comment(person: Person, blob: str) -> str:
+    """The comment behind a key in its user's authorized_keys, empty where there is none. See sshd(8).
+
+    Read as that user: the path is theirs to choose, and a link to /proc/kmsg made root read the kernel's log (measured).
+    """
+    if person.account is None or os.geteuid() != 0:
+        return ""
+    path = os.path.join(os.fsencode(person.account.pw_dir), b".ssh", b"authorized_keys")
+    groups, gid = os.getgroups(), os.getegid()
+    try:
+        os.setgroups(list(person.gids))
+        os.setegid(person.account.pw_gid)
+        os.seteuid(person.uid)
+        text = read_small_file(path)
+    except (OSError, Unknown):
+        return ""
+    finally:
+        os.seteuid(0)
+        os.setegid(gid)
+        os.setgroups(groups)
+    line = text.partition(blob.encode())[2].partition(b"\n")[0]
+    return printable(line.decode("utf-8", "surrogateescape").strip())
+
+
+def read_small_file(path: bytes) -> bytes:
+    """The start of a stranger's file. Raises OSError for what is no plain file, which is not even opened.
+
+    A FIFO would keep us waiting, and so would a lease that somebody holds on the file, see fcntl(2).
+    """
+    place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(place).st_mode):
+            raise OSError(0, "is not a plain file")
+        descriptor = os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    finally:
+        os.close(place)
+    try:
+        return os.read(descriptor, 256 * 1024)
+    finally:
+        os.close(descriptor)
+
+
+def choose_desktop(people: Sequence[LogindSession], active: str) -> LogindSession | None:
+    """Of the sessions of people on a seat, with the one that is on the screen: whose owner is to be asked.
+
+    None is a seat that is known to have nobody. Of type tty may be a desktop that was begun by startx, or a text
+    console, which is nobody: only its owner's window can tell. Raises CannotAsk.
+    """
+    desktops = [session for session in people if session.type in ("x11", "wayland", "mir")]
+    on_screen = next((session for session in people if session.id == active), None)
+    if on_screen in desktops:
+        return on_screen
+    if desktops:
+        names = ", ".join(sorted({column(user_name(session.uid)) for session in desktops}))
+        raise CannotAsk(f"the desktop of {names} is not on the screen: it is locked, or another one is in front of it")
+    if people and on_screen is None:
+        raise CannotAsk("somebody has a session on seat0, and none of its sessions is active")
+    return on_screen
+
+
+def find_desktop() -> tuple[LogindSession | None, list[LogindSession]]:
+    """The session on seat0 whose owner is to be asked, None if the seat is known to have nobody; and the others there.
+
+    Raises CannotAsk, and OSError. See sd_seat_get_active(3).
+    """
+    if not os.path.isdir(LOGIND_SEATS):
+        raise CannotAsk("there is no logind, which knows who is at the desktop")
+    found = re.search("^ACTIVE=(.+)$", read_text(f"{LOGIND_SEATS}/seat0"), re.MULTILINE)
+    active = found[1] if found else ""
+    sessions = logind_sessions()
+    if active and active not in [session.id for session in sessions]:
+        raise CannotAsk("the session on the screen has just begun or ended")
+    people = [it for it in sessions if it.seat == "seat0" and not it.remote and it.is_a_persons()]
+    desktop = choose_desktop(people, active)
+    return desktop, [session for session in people if session is not desktop]
+
+
+class WindowProcess:
+    """A window that runs as the owner of a desktop, told by a pipe, and known by the words that it writes.
+
+    It is no child of this process: whatever the host does with its children, and however long the window stays, the
+    login is not held up. Closing the pipe (close()) takes the question back. Raises OSError.
+    """
+
+    def __init__(self, desktop: LogindSession, message: dict[str, Any], loader: str) -> None:
+        import json
+        import signal
+        import subprocess  # nosec B404  # with constant commands
+
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # which importing signal put there
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        account = pwd.getpwuid(desktop.uid)
+        session = {name: getattr(desktop, name) for name in ("id", "type", "display", "leader", "scope")}
+        reader, self.writer = os.pipe()
+        try:
+            os.write(self.writer, json.dumps({**message, "session": session}).encode() + b"\n")  # no reader: no SIGPIPE
+            with subprocess.Popen(  # nosec B603  # a shell that leaves at once, and writes down the pid
+                ["/bin/sh", "-c", 'exec 3<&0; "$@" <&3 3<&- & echo $!', "sh", "/usr/bin/python3", "-I", loader, "--window"],
+                stdin=reader,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={"HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name, "PATH": "/usr/bin:/bin"},
+                cwd="/",
+                user=desktop.uid,
+                group=account.pw_gid,
+                extra_groups=os.getgrouplist(account.pw_name, account.pw_gid),
+                umask=0o077,
+                start_new_session=True,
+            ) as shell:
+                assert shell.stdout is not None  # nosec B101  # for mypy
+                self.reader = os.dup(shell.stdout.fileno())
+        except BaseException:
+            os.close(self.writer)
+            raise
+        finally:
+            os.close(reader)
+        os.set_inheritable(self.reader, False)
+        self.told = b""
+        pid = self.read_line(time.monotonic() + SHOWN_WITHIN) or ""
+        self.pid = int(pid) if pid.isdecimal() and process_uid(int(pid)) == desktop.uid else 0
+        self.start = process_start(self.pid) if self.pid else -1
+        self.adopt(desktop)
+
+    def read_line(self, deadline: float, others: Sequence[int] = (), idle: Callable[[], object] | None = None) -> str | None:
+        """The next word; empty at its end or when time is up. None when another descriptor is closed at its other end.
+
+        `idle` is called every RENEWED_EVERY seconds; `deadline` is in seconds of time.monotonic().
+        """
+        import select
+
+        poll = select.poll()
+        poll.register(self.reader, select.POLLIN)
+        for descriptor in others:
+            poll.register(descriptor, POLLRDHUP)
+        while b"\n" not in self.told:
+            left = deadline - time.monotonic()
+            if left <= 0 or len(self.told) > 256:
+                return ""
+            ready = poll.poll(min(left, RENEWED_EVERY) * 1000)
+            if any(descriptor != self.reader for descriptor, _ in ready):
+                return None
+            if ready:
+                piece = os.read(self.reader, 256)
+                if not piece:
+                    return ""
+                self.told += piece
+            if idle:
+                idle()
+        line, _, self.told = self.told.partition(b"\n")
+        return line.decode("ascii", "replace")
+
+    def adopt(self, desktop: LogindSession) -> None:
+        """Puts the window among the owner's processes, so that the login that it is about can end. See cgroups(7)."""
+        row = read_text(f"/proc/{desktop.leader}/cgroup").rstrip("\n").split("\n")[-1]
+        for folder in ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"):
+            try:
+                with open(f"{folder}{row.split(':', 2)[-1]}/cgroup.procs", "w", encoding="ascii") as file:
+                    file.write(str(self.pid or ""))
+            except (OSError, ValueError):
+                continue
+
+    def close(self) -> None:
+        """Says that nobody waits any more: the window goes, unless it has turned into a note."""
+        os.close(self.writer)
+        os.close(self.reader)
+
+
+def end_window(pid: int, start: int, uid: int) -> None:
+    """Ends an owner's window, if it is still that process: its pid came from the owner's side."""
+    try:
+        if pid > 0 and process_uid(pid) == uid and process_start(pid) == start:
+            os.kill(pid, 15)
+    except ProcessLookupError:
+        pass
+
+
+def connections() -> list[int]:
+    """The descriptors of this process that are TCP connections: in sshd, the one to the client."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if not os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
+                continue
+            socket = _socket.socket(fileno=int(name))
+        except (OSError, ValueError):
+            continue
+        try:
+            socket.getpeername()
+            if socket.family in (_socket.AF_INET, _socket.AF_INET6) and socket.type == _socket.SOCK_STREAM:
+                found.append(int(name))
+        except OSError:
+            pass
+        finally:
+            socket.detach()
+    return found
+
+
+def person_key(uid: int) -> str:
+    """The key under which a refusal is kept."""
+    return f"uid-{uid}"
+
+
+def hold_seconds(remember: int, strikes: int) -> int:
+    """How long a refusal holds: REMEMBER seconds, and twice as long each time after, up to an hour."""
+    if strikes <= 1:
+        return remember
+    return min(max(remember, 1) << min(strikes - 1, 30), max(HOLD_MOST, remember))
+
+
+def known_answer(question: Question, registry: SessionRegistry) -> Answer | None:
+    """The answer that holds for a question, None if there is none.
+
+    An Allow holds while a session lives that it let in, and REMEMBER seconds behind that; a refusal holds for the
+    person. Both hold for those who were waiting when they were given.
+    """
+    answers = {answer.key: answer for answer in registry.read("answers", Answer)}
+    now = milliseconds_up()
+    allow, hold = answers.get(question.key), answers.get(person_key(question.uid))
+    if allow and (question.arrived <= allow.given or now < allow.until or registry.answer_in_use(allow.key)):
+        return allow
+    return hold if hold and (question.arrived <= hold.given or now < hold.until) else None
+
+
+def write_answers(answers: dict[str, Answer], registry: SessionRegistry) -> None:
+    """Puts the answers back, but for each Allow that holds no more. Raises OSError."""
+    kept = (it for it in answers.values() if it.word != "allow" or milliseconds_up() < it.until + 600_000
+            or registry.answer_in_use(it.key))
+    registry.write("answers", kept)
+
+
+def enter_queue(question: Question, registry: SessionRegistry) -> tuple[str, str]:
+    """Takes a place in the queue, one for each person; returns a word and who it is, empty where there is a place."""
+    queue = living_queue(registry)
+    people = {waiting.uid for waiting in queue}
+    if question.uid not in people and len(people) > WAITING_MOST:
+        return "busy", f"{WAITING_MOST} people"
+    if sum(waiting.uid == question.uid for waiting in queue) >= SHARING_MOST:
+        return "busy", f"{SHARING_MOST} logins of this person"
+    pid = os.getpid()
+    queue.append(Waiting(pid=pid, start=process_start(pid), uid=question.uid, key=question.key,
+                         arrived=question.arrived, renewed=int(time.monotonic() * 1000)))
+    registry.write("queue", queue)
+    return "", ""
+
+
+def living_queue(registry: SessionRegistry) -> list[Waiting]:
+    """The queue, but for those whose process has ended. One that no longer renews its line is stopped: it is ended."""
+    queue = []
+    for waiting in registry.read("queue", Waiting):
+        if waiting.pid <= 0 or process_start(waiting.pid) != waiting.start:
+            continue
+        if waiting.pid != os.getpid() and time.monotonic() * 1000 - waiting.renewed > HUNG_AFTER * 1000:
+            end_process(waiting.pid, f"has been stopped for more than {HUNG_AFTER:g} s while it waits for an answer")
+            continue
+        queue.append(waiting)
+    return queue
+
+
+def leave_queue(question: Question, registry: SessionRegistry) -> None:
+    """Gives the place back. What else waits of the same person goes to the end, or one with many keys is always next."""
+    queue = [it for it in living_queue(registry) if it.pid != os.getpid() or it.key != question.key]
+    others, same = ([it for it in queue if (it.uid == question.uid) == same] for same in (False, True))
+    registry.write("queue", [*others, *same])
+
+
+def ask(question: Question, loader: str, hangup: Sequence[int]) -> tuple[str, str]:
+    """Asks the owner of the desktop, unless an answer holds: returns (word, who). Raises OSError and CannotAsk.
+
+    `hangup` are connections whose end takes the question back. One question is on the screen at a time. Nothing is
+    locked meanwhile: who waits is a line in a file, and a line whose process has ended is no place.
+    """
+    with SessionRegistry() as registry:
+        answer = known_answer(question, registry)
+        if answer is not None:
+            return answer.word, answer.owner
+        word, who = enter_queue(question, registry)
+    if word:
+        return word, who
+    outcome = Outcome()
+    try:
+        while not renew_place(question, outcome):
+            if has_hung_up(hangup, RENEWED_EVERY):
+                return "gone", "the client"
+        if outcome.word == "broken":
+            show(question, outcome, loader, hangup)
+        return outcome.word, outcome.owner
+    finally:
+        write_down_outcome(question, outcome)
+
+
+def renew_place(question: Question, outcome: Outcome) -> bool:
+    """Says that this process still waits; returns whether it need not any more: it is the first, or has an answer."""
+    with SessionRegistry() as registry:
+        answer = known_answer(question, registry)
+        if answer is not None:
+            outcome.word, outcome.owner = answer.word, answer.owner
+            return True
+        queue = living_queue(registry)
+        mine = [waiting for waiting in queue if (waiting.pid, waiting.key) == (os.getpid(), question.key)]
+        if not mine:
+            raise ProcessLookupError(3, "its place in the queue is gone")
+        mine[0].renewed = int(time.monotonic() * 1000)
+        registry.write("queue", queue)
+        return queue[0] is mine[0]
+
+
+def show(question: Question, outcome: Outcome, loader: str, hangup: Sequence[int]) -> None:
+    """Shows the question to the owner of the desktop, and puts the word into `outcome`. Raises OSError and CannotAsk."""
+    desktop, others = find_desktop()
+    if desktop is None:
+        outcome.word = outcome.owner = "nobody"
+        return
+    outcome.owner = column(user_name(desktop.uid))
+    with SessionRegistry() as registry:
+        missed = [it for it in registry.read("missed", Missed) if it.owner_uid == desktop.uid and is_shown(it)]
+    told = [{"service": it.service, "user": it.user, "rhost": it.rhost, "since": it.since} for it in missed]
+    window = outcome.window = WindowProcess(desktop, {**question.message(), "missed": told}, loader)
+    still_here = functools.partial(renew_place, question, Outcome())
+    word = window.read_line(time.monotonic() + SHOWN_WITHIN, hangup, still_here)
+    if word == "shown":
+        word = window.read_line(time.monotonic() + 2 * question.rules.timeout + 10, hangup, still_here)
+    word = "gone" if word is None else word if word in WORDS else "broken"
+    if word == "nobody" and (desktop.type != "tty" or any(has_desktop(session, loader) for session in others)):
+        word = "broken"
+    outcome.word, outcome.desktop, outcome.missed = word, desktop, missed
+
+
+def has_desktop(session: LogindSession, loader: str) -> bool:
+    """Whether a session of type tty is a desktop, and not just a text console; in doubt it is. Raises OSError."""
+    window = WindowProcess(session, {"kind": "probe"}, loader)
+    try:
+        return window.read_line(time.monotonic() + SHOWN_WITHIN) != "nobody"
+    finally:
+        window.close()
+
+
+def is_shown(missed: Missed) -> bool:
+    """Whether the note that shows a missed question is still on the screen."""
+    return process_start(missed.pid) == missed.start
+
+
+class Outcome:
+    """What came of a question: the word, the owner, and what the window has left behind."""
+
+    def __init__(self) -> None:
+        self.word, self.owner = "broken", "the owner"
+        self.desktop: LogindSession | None = None
+        self.window: WindowProcess | None = None
+        self.missed: list[Missed] = []  # notes that the window's own one takes in
+
+
+def write_down_outcome(question: Question, outcome: Outcome) -> None:
+    """Gives the place in the queue back and, where a window has answered, writes the answer down. Raises OSError."""
+    window, desktop = outcome.window, outcome.desktop
+    if window is not None:
+        window.close()
+    with SessionRegistry() as registry:
+        if desktop is not None and outcome.word in ("allow", "deny", "timeout", "unseen"):
+            remember(question, outcome.word, desktop.uid, outcome.owner, registry)
+        if window is not None and desktop is not None and outcome.word in ("timeout", "unseen"):
+            write_down_missed(question, outcome, window, desktop.uid, registry)
+        leave_queue(question, registry)
+
+
+def remember(question: Question, word: str, owner_uid: int, owner: str, registry: SessionRegistry) -> None:
+    """Writes an answer down. A refusal that nobody can have seen holds no longer than for those who wait now."""
+    answers = {answer.key: answer for answer in registry.read("answers", Answer)}
+    now, person = milliseconds_up(), person_key(question.uid)
+    strikes = answers[person].strikes + 1 if person in answers else 1
+    seconds = question.rules.remember
+    if word == "allow":
+        answers.pop(person, None)
+        strikes = 0
+    else:
+        seconds = 0 if word == "unseen" else hold_seconds(seconds, strikes)
+    key = question.key if word == "allow" else person
+    answers[key] = Answer(key=key, word=word, owner_uid=owner_uid, owner=owner, given=now, until=now + 1000 * seconds,
+                          strikes=strikes, first=0, logins=0, notice_pid=0, notice_start=0)
+    write_answers(answers, registry)
+
+
+def write_down_missed(
+    question: Question, outcome: Outcome, window: WindowProcess, owner_uid: int, registry: SessionRegistry
+) -> None:
+    """Writes down what the note on the owner's screen shows; the note before it goes, since this one has its list."""
+    attempt = question.attempt
+    kept = [it for it in registry.read("missed", Missed) if is_shown(it) and it.owner_uid != owner_uid]
+    for missed in outcome.missed:
+        end_window(missed.pid, missed.start, owner_uid)
+        kept.append(Missed(**{**missed.__dict__, "pid": window.pid, "start": window.start}))
+    kept.append(Missed(owner_uid=owner_uid, pid=window.pid, start=window.start, since=question.since,
+                       service=column(attempt.name), user=column(attempt.user), rhost=column(attempt.rhost)))
+    registry.write("missed", kept[-50:])
+
+
+def has_hung_up(connections: Sequence[int], seconds: float) -> bool:
+    """Waits so many seconds, or until one of these connections is closed at its other end."""
+    import select
+
+    poll = select.poll()
+    for descriptor in connections:
+        poll.register(descriptor, POLLRDHUP)
+    return bool(poll.poll(seconds * 1000))
+
+
+def note_entry(session: SessionRecord, registry: SessionRegistry) -> None:
+    """Writes down that an answer has let somebody in; a notice that waits to tell of the end has nothing to tell."""
+    if session.answer == NOT_ASKED:
+        return
+    answers = {answer.key: answer for answer in registry.read("answers", Answer)}
+    answer = answers.get(session.answer)
+    if answer is not None:
+        answer.first, answer.logins = answer.first or session.began, answer.logins + 1
+        dismiss_notice(answer)
+        write_answers(answers, registry)
+
+
+def dismiss_notice(answer: Answer) -> None:
+    """Ends the process that waits to show a notice."""
+    end_window(answer.notice_pid, answer.notice_start, answer.owner_uid)
+    answer.notice_pid = answer.notice_start = 0
+
+
+def tell_owner(ended: SessionRecord, attempt: LoginAttempt, remember: int, loader: str) -> None:
+    """Has the owner told that somebody who was asked about is gone, unless they come back within REMEMBER seconds.
+
+    The notice waits in a process of the owner's own: the logout waits for nothing. Raises OSError and CannotAsk.
+    """
+    with SessionRegistry() as registry:
+        answers = {answer.key: answer for answer in registry.read("answers", Answer)}
+        answer = answers.get(ended.answer)
+        if answer is None or registry.answer_in_use(ended.answer):
+            return
+        dismiss_notice(answer)
+        answer.until = milliseconds_up() + 1000 * remember
+        write_answers(answers, registry)
+    desktop, _ = find_desktop()
+    if desktop is None or desktop.uid != answer.owner_uid:
+        return
+    lasted = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - (answer.first or ended.began)
+    window = WindowProcess(desktop, {
+        "kind": "notice", "service": printable(attempt.name), "user": printable(attempt.user),
+        "rhost": printable(attempt.rhost), "seconds": lasted // 1_000_000_000, "logins": answer.logins, "delay": remember,
+    }, loader)
+    window.close()
+    with SessionRegistry() as registry:
+        answers = {answer.key: answer for answer in registry.read("answers", Answer)}
+        answer = answers.setdefault(ended.answer, answer)
+        answer.notice_pid, answer.notice_start = window.pid, window.start
+        if any(session.answer == ended.answer for session in registry.sessions):
+            dismiss_notice(answer)  # they have come back meanwhile
+        write_answers(answers, registry)
+
+
+def ask_owner(attempt: LoginAttempt, decision: Decision, pamh: Any) -> str:
+    """Puts the question where the verdict is ASK; returns the key of the answer, and adds the answer to the decision.
+
+    Raises Refused for every answer but Allow, and for nobody to answer where UNATTENDED is CLOSE.
+    """
+    rules = decision.rules
+    question = Question(attempt, rules, auth_info(pamh))
+    try:
+        word, who = ask(question, loader_of(pamh), connections() if attempt.name == "SSH" else ())
+    except CannotAsk as reason:
+        word, who = "broken", f"the owner ({reason})"
+    except (OSError, ValueError, KeyError, RuntimeError, Unknown) as error:
+        word, who = "broken", f"the owner ({type(error).__name__}: {error})"
+    if word == "allow" or (word == "nobody" and rules.unattended == "OPEN"):
+        decision.answer = f"allowed by {who}" if word == "allow" else "nobody to ask, UNATTENDED is OPEN"
+        return question.key if word == "allow" else NOT_ASKED
+    why = {
+        "deny": f"denied by {who}",
+        "timeout": f"no answer in {rules.timeout} s",
+        "unseen": f"no answer in {rules.timeout} s, the screen was locked",
+        "nobody": "nobody to ask",
+        "busy": f"{who} are waiting already",
+        "gone": "the client has gone away",
+        "broken": f"{who} could not be asked",
+    }
+    decision.answer = why[word]
+    raise Refused(decision, f"Access denied: {SENTENCES[word]}.")
 
 
 def auth_info(pamh: Any) -> str:
@@ -1533,305 +1748,261 @@ def auth_info(pamh: Any) -> str:
         return ""
 
 
-def key_comment(user: str, blob: str) -> str:
-    """The comment behind a key in its user's authorized_keys, empty where there is none. See sshd(8)."""
-    try:
-        path = os.path.join(pwd.getpwnam(user).pw_dir, ".ssh", "authorized_keys")
-        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except (KeyError, OSError, ValueError):
-        return ""
-    try:  # it may be a FIFO, or a link to a watchdog, which bites who only opens it: that is the user's own doing
-        if not stat.S_ISREG(os.fstat(place).st_mode):
-            return ""
-        with open(f"/proc/self/fd/{place}", "rb", 0, opener=open_at_once) as file:
-            text = file.read(256 * 1024) or b""
-    except OSError:
-        return ""
-    finally:
-        os.close(place)
-    line = text.partition(blob.encode())[2].partition(b"\n")[0]
-    return printable(line.decode("utf-8", "surrogateescape").strip())
-
-
-def open_at_once(path: str, flags: int) -> int:
-    """An opener for open(): does not wait for somebody who holds a lease on the file, see fcntl(2)."""
-    return os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
-
-
-def read_answers() -> dict[str, Any]:
-    """What owners have answered, by key; to be read and written under the registry's lock only.
-
-    Of each: the word, whose it is (uid and name), when it was given and until when it holds (seconds of seconds_up()),
-    when the first came in by it and how many have, and the process that waits to show the notice of the end.
-    """
-    import json
-
-    try:
-        return dict(json.loads(folded.read_text(f"{STATE}/answers")))
-    except (TypeError, ValueError):
-        return {}
-
-
-def write_answers(answers: dict[str, Any], registry: Registry) -> None:
-    """Puts the answers back, but for those that hold no more. Raises OSError."""
-    import json
-
-    living = {session.asked for session in folded.sessions_in(registry)}
-    kept = {key: it for key, it in answers.items() if key in living or seconds_up() < it["until"] + 600}
-    write_whole("answers", json.dumps(kept))
-
-
-def known_answer(key: str, began: float) -> Any:
-    """The answer that holds for a question that came up at `began`, None if there is none. Raises OSError.
-
-    It holds for those who were waiting for it, while a session lives that it let in, and REMEMBER seconds behind that.
-    """
-    with Registry() as registry:
-        answer = read_answers().get(key)
-        if answer is None or began <= answer["given"] or seconds_up() < answer["until"]:
-            return answer
-        return answer if answer["word"] == "allow" and folded.still_in(key, registry) else None
-
-
-def seconds_up() -> float:
-    """Seconds since the boot, sleep counted in, whatever becomes of the wall clock. See clock_gettime(2)."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-class Turn:
-    """A lock that the kernel takes back when its holder dies, in whatever way. Use as `with Turn(name)`."""
-
-    def __init__(self, name: str, wait: bool = True, forget: bool = False, most: int = 0) -> None:
-        """Takes the lock, after those who are waiting; raises BlockingIOError where it should not or `most` do."""
-        import fcntl
-
-        self.forget = forget  # the file, when the turn is over
-        self.path = f"{STATE}/{name}"
-        self.lock = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            if most:
-                self.take_a_seat(most)
-            fcntl.flock(self.lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BaseException:
-            os.close(self.lock)
-            raise
-
-    def take_a_seat(self, most: int) -> None:
-        """Locks one byte of the file, a seat to wait in. Raises BlockingIOError where all of them are taken."""
-        import fcntl
-
-        for seat in range(most):
-            try:
-                fcntl.lockf(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, seat)
-                return
-            except BlockingIOError:
-                continue
-        raise BlockingIOError
-
-    def __enter__(self) -> Turn:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.forget and os.path.lexists(self.path):
-            os.unlink(self.path)
-        os.close(self.lock)
-
-
-def queue_up() -> Turn | None:
-    """A place in the queue, None where all are taken. Raises OSError."""
-    for place in range(WAITING_MOST + 1):
-        try:
-            return Turn(f"waiting-{place}", wait=False)
-        except BlockingIOError:
-            continue
-    return None
-
-
-def ask(login: Login, rules: Rules, proof: Proof) -> tuple[str, str]:
-    """Asks the owner of the desktop, once for each person, host and proof: returns (word, who).
-
-    The word is allow, deny, timeout, nobody, busy or broken. Those who ask the same wait for the one answer; different
-    questions queue up, and one dialog is on the screen at a time. Raises OSError.
-    """
-    began = seconds_up()
-    answer = known_answer(proof.key, began)
-    if answer is not None:
-        return answer["word"], answer["owner"]
-    remove_left_over_questions()
-    try:
-        question = Turn(f"question-{proof.key}", forget=True, most=SHARING_MOST)
-    except BlockingIOError:
-        return "busy", f"{SHARING_MOST} logins"
-    with question:
-        answer = known_answer(proof.key, began)
-        if answer is not None:
-            return answer["word"], answer["owner"]
-        place = queue_up()
-        if place is None:
-            return "busy", f"{WAITING_MOST} questions"
-        with place, Turn("turn"):
-            owner = find_owner()
-            answer = known_answer(proof.key, began)
-            if answer is not None or owner is None:
-                return (answer["word"], answer["owner"]) if answer else ("nobody", "nobody")
-            word = show(owner, login, rules, proof)
-            if word != "broken":
-                remember(proof.key, word, owner, rules.remember)
-            return word, column(owner.name)
-
-
-def remember(key: str, word: str, owner: Owner, seconds: int) -> None:
-    """Writes an answer down, to hold for so many seconds at least. Raises OSError."""
-    now = seconds_up()
-    answer = {"word": word, "uid": owner.uid, "owner": column(owner.name), "given": now, "until": now + seconds}
-    with Registry() as registry:
-        write_answers({**read_answers(), key: {**answer, "first": 0, "logins": 0, "notice": [0, 0]}}, registry)
-
-
-def remove_left_over_questions() -> None:
-    """Removes the locks of those who were killed while they asked. Raises OSError."""
-    for name in os.listdir(STATE):
-        try:
-            if name.startswith("question-"):
-                Turn(name, wait=False, forget=True).__exit__()
-        except BlockingIOError:
-            continue
-
-
-def show(owner: Owner, login: Login, rules: Rules, proof: Proof) -> str:
-    """Shows the dialog and waits for the word; anything but a word that it knows, or none at all, is `broken`."""
-    if not owner.display:
-        return "broken"
-    question = {
-        "kind": "question",
-        "service": printable(login.kind),
-        "user": printable(login.user),
-        "full_name": printable(full_name(login.user)),
-        "rhost": printable(login.rhost),
-        "proof": proof.text,
-        "since": time.time(),
-        "timeout": rules.timeout,
-    }
-    process = start_window(owner, question, detached=False)
-    owner.adopt(process.pid)
-    word = read_word(process, 2 * rules.timeout + 10)
-    return {"allow\n": "allow", "deny\n": "deny", "timeout\n": "timeout"}.get(word, "broken")
-
-
-def note_entry(session: Session, registry: Registry) -> None:
-    """Writes down that an answer has let somebody in; a notice that waits to tell of the end has nothing to tell."""
-    answers = read_answers()
-    answer = answers.get(session.asked)
-    if answer is not None:
-        answer.update(first=answer["first"] or session.began, logins=answer["logins"] + 1)
-        dismiss_notice(answer)
-        write_answers(answers, registry)
-
-
-def dismiss_notice(answer: dict[str, Any]) -> None:
-    """Ends the process that waits to show a notice, if it is still that process: its pid came from the owner's side."""
-    pid, start = answer["notice"]
-    answer["notice"] = [0, 0]
-    if pid and process_uid(pid) == answer["uid"] and process_start(pid) == start:
-        os.kill(pid, 15)
-
-
-def tell_owner(ended: Session, login: Login, argv: list[str]) -> None:
-    """Has the owner told that somebody who was asked about is gone, unless they come back within REMEMBER seconds.
-
-    The notice waits in a process of the owner's own: the logout waits for nothing. Raises OSError.
-    """
-    delay = folded.read_rules(folded.rule_file(argv[1:])).remember
-    with Registry() as registry:
-        answers = read_answers()
-        answer = answers.get(ended.asked)
-        if answer is None or folded.still_in(ended.asked, registry):
-            return
-        dismiss_notice(answer)
-        answer["until"] = seconds_up() + delay
-        write_answers(answers, registry)
-    owner = find_owner()
-    if owner is None or owner.uid != answer["uid"] or not owner.display:
-        return
-    notice = {
-        "kind": "notice",
-        "service": printable(login.kind),
-        "user": printable(login.user),
-        "rhost": printable(login.rhost),
-        "seconds": int(seconds_up() - (answer["first"] or ended.began)),
-        "logins": answer["logins"],
-        "delay": delay,
-    }
-    pid = int(read_word(start_window(owner, notice, detached=True), 2) or 0)
-    if process_uid(pid) != owner.uid:
-        return
-    owner.adopt(pid)
-    with Registry() as registry:
-        answers = read_answers()
-        answer = answers.setdefault(ended.asked, answer)
-        answer["notice"] = [pid, process_start(pid)]
-        if any(session.asked == ended.asked for session in folded.sessions_in(registry)):
-            dismiss_notice(answer)  # they have come back meanwhile
-        write_answers(answers, registry)
-
-
-def full_name(user: str) -> str:
-    """The name in a user's GECOS field, empty where there is none."""
-    try:
-        gecos = os.fsencode(pwd.getpwnam(user).pw_gecos)  # which was read by the locale of the host
-        return gecos.decode("utf-8", "surrogateescape").partition(",")[0]
-    except (KeyError, ValueError):
-        return ""
-
-
-SENTENCES = {
-    "deny": "the person at the desktop did not allow it",
-    "timeout": "the person at the desktop did not answer in time",
-    "nobody": "there is nobody at the desktop who could allow it",
-    "busy": "too many logins wait for an answer already, try again later",
-    "broken": "the person at the desktop could not be asked",
-}
-
-
-def ask_owner(login: Login, decision: Decision, pamh: Any) -> str:
-    """Puts the question where the verdict is ASK; returns the key of the answer, and adds the answer to the decision.
-
-    Raises Refused for every answer but Allow, and for nobody to answer where UNATTENDED is CLOSE.
-    """
-    rules, proof = decision.rules, Proof(login, auth_info(pamh))
-    assert rules is not None  # nosec B101  # for mypy
-    try:
-        word, who = ask(login, rules, proof)
-    except (OSError, ValueError, RuntimeError) as error:
-        word, who = "broken", f"the owner ({error})"
-    if word == "allow" or (word == "nobody" and rules.unattended == "OPEN"):
-        decision.answer = f"allowed by {who}" if word == "allow" else "nobody to ask, UNATTENDED is OPEN"
-        return proof.key if word == "allow" else NOT_ASKED
-    why = {
-        "deny": f"denied by {who}",
-        "timeout": f"no answer in {rules.timeout} s",
-        "nobody": "nobody to ask",
-        "busy": f"{who} are waiting already",
-        "broken": f"{who} could not be asked",
-    }
-    decision.answer = why[word]
-    raise Refused(decision, f"Access denied: {SENTENCES[word]}.")
-''')
+def loader_of(pamh: Any) -> str:
+    """The file that pam_python has loaded, which starts the windows, too: this module, or the loader before it."""
+    return str(getattr(pamh.module, "__file__", None) or MODULE)
 
 
 # ---- The windows: what the desktop's owner sees, in a process of the owner's own -------------------------------------
 
-folded(r'''
 if TYPE_CHECKING:
-    from typing import NoReturn
-
-    from PyQt5.QtCore import QEvent
-    from PyQt5.QtGui import QKeyEvent
-    from PyQt5.QtWidgets import QApplication, QLabel, QMessageBox
+    from PyQt5.QtCore import QByteArray, QEvent
+    from PyQt5.QtDBus import QDBusMessage, QDBusPendingCallWatcher
+    from PyQt5.QtGui import QKeyEvent, QPalette, QPixmap
+    from PyQt5.QtWidgets import QApplication, QPushButton
+    from sip import voidptr  # type: ignore[import-not-found]
 
 CALM = 1.0  # seconds: a new window counts nothing for so long, and a key counts only after so long without keys
 FOREVER = float("inf")
+NOTIFIER = "org.freedesktop.Notifications"
+MISSED_MOST = 10  # unanswered questions in one note
 LEFT_TO_RIGHT = "\u200e"  # an Arabic name at its start would turn the whole line around
+DISPLAY_NAMES = frozenset(
+    b"""DISPLAY XAUTHORITY WAYLAND_DISPLAY XDG_RUNTIME_DIR XDG_SESSION_TYPE XDG_CURRENT_DESKTOP DBUS_SESSION_BUS_ADDRESS
+    DESKTOP_SESSION KDE_FULL_SESSION KDE_SESSION_VERSION LANG LC_ALL QT_QPA_PLATFORMTHEME QT_STYLE_OVERRIDE
+    QT_SCALE_FACTOR QT_FONT_DPI XDG_DATA_DIRS XDG_CONFIG_DIRS GTK_THEME""".split()
+)
+
+# Of GNOME's own colors: text, window, field, button, accent.
+LIGHT = "#1c1c1f #fafafb #ffffff #ececee #3584e4".split()
+DARK = "#ffffff #2e2e32 #1d1d20 #48484c #3584e4".split()
+
+
+# ---- Where the display is: looked up as the owner, whose processes could keep root waiting for their environment
+
+
+def find_display(session: dict[str, Any]) -> dict[bytes, bytes]:
+    """The environment by which a window gets onto the display of a session of our own, empty if none is to be found.
+
+    It is that of the process that has most of it, among those on the display that logind names, or else on the one that
+    most of them are on: one of them may well have a display of its own, a test server's or a nested compositor's.
+    """
+    pids = list(own_processes(session))
+    environments = list(map(display_environment, pids))
+    wayland = [it for it in environments if b"WAYLAND_DISPLAY" in it]
+    x11 = [it for it in environments if b"DISPLAY" in it and b"WAYLAND_DISPLAY" not in it]
+    there = {"wayland": wayland, "x11": x11}.get(session["type"], max(wayland, x11, key=len))
+    display = os.fsencode(without_screen(session["display"]))
+    if display and there is x11:
+        there = [it for it in there if it[b"DISPLAY"] == display] or [{b"DISPLAY": display}]
+    for name in (b"WAYLAND_DISPLAY", b"DISPLAY"):
+        named = [it[name] for it in there if name in it]
+        there = [it for it in there if not named or it.get(name) == max(named, key=named.count)]
+    if there or session["type"] == "x11":
+        return max(there, key=len, default={})
+    found = lone_compositor(session, pids)
+    most = max(environments, key=len, default={})
+    return {**without(most, b"DISPLAY", b"XAUTHORITY"), **found} if found else {}
+
+
+def without_screen(display: str) -> str:
+    """The name of an X display without the number of its screen: :0 for :0.0."""
+    return re.sub(r"(:\d+)\.\d+$", r"\1", display)
+
+
+def without(environment: dict[bytes, bytes], *names: bytes) -> dict[bytes, bytes]:
+    return {name: value for name, value in environment.items() if name not in names}
+
+
+def own_processes(session: dict[str, Any]) -> Iterator[int]:
+    """Our processes in a session's cgroup, and, for a graphical one, in that of the user's services; see cgroups(7).
+
+    On a text console the user's services tell nothing: they may belong to any session, and have any display.
+    """
+    uid = os.getuid()
+    places = {session["scope"]} | ({f"user@{uid}.service"} if session["type"] != "tty" else set()) - {""}
+    for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdecimal()):
+        try:
+            ours = os.stat(f"/proc/{pid}").st_uid == uid and pid != os.getpid()
+            if ours and not places.isdisjoint(re.split("[/\n]", read_text(f"/proc/{pid}/cgroup"))):
+                yield pid
+        except OSError:  # it has just ended
+            continue
+
+
+def display_environment(pid: int) -> dict[bytes, bytes]:
+    """What a process has in its environment of the names that have to do with a display, empty if it cannot be read."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            rows = file.read().split(b"\0")
+    except OSError:
+        return {}
+    found = {name: value for name, _, value in (row.partition(b"=") for row in rows) if name in DISPLAY_NAMES and value}
+    if b"DISPLAY" in found:
+        found[b"DISPLAY"] = os.fsencode(without_screen(os.fsdecode(found[b"DISPLAY"])))
+    return found
+
+
+def lone_compositor(session: dict[str, Any], pids: list[int]) -> dict[bytes, bytes]:
+    """The Wayland display of a compositor that has started no program yet, and so nobody who has it in its environment.
+
+    It is known by its socket, the newest one; on a console, only if a process of the session holds the lock beside it.
+    """
+    folder = f"/run/user/{os.getuid()}"
+    held = {path for pid in pids for path in descriptors(pid)}
+    found = []
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        try:
+            about = os.lstat(f"{folder}/{name}")
+        except OSError:
+            continue  # it was there for a moment only
+        if name.startswith("wayland-") and stat.S_ISSOCK(about.st_mode) and about.st_uid == os.getuid():
+            found.append((f"{folder}/{name}.lock" in held, about.st_mtime, name))
+    holder, _, name = max(found, default=(False, 0.0, ""))
+    if not name or (session["type"] == "tty" and not holder):
+        return {}
+    return {b"XDG_RUNTIME_DIR": folder.encode(), b"WAYLAND_DISPLAY": os.fsencode(name)}
+
+
+def descriptors(pid: int) -> list[str]:
+    """The files that a process of our own has open."""
+    found = []
+    try:
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            found.append(os.readlink(f"/proc/{pid}/fd/{number}"))
+    except OSError:
+        pass  # it has ended, or may not be looked into
+    return found
+
+
+# ---- The owner's bus: notifications, light or dark, locked or not
+
+
+def call_bus(service: str, method: str, *arguments: Any, wait: int = 500, **more: Any) -> Any:
+    """What a method of a service on the owner's bus returns, None if nothing comes within so many ms; see bus_message."""
+    from PyQt5.QtDBus import QDBus, QDBusConnection
+
+    if not bus_is_there():
+        return None
+    reply = QDBusConnection.sessionBus().call(bus_message(service, method, arguments, **more), QDBus.Block, wait)
+    if reply.type() != reply.ReplyMessage or not reply.arguments():
+        return None
+    value = reply.arguments()[0]
+    while hasattr(value, "variant"):
+        value = value.variant()
+    return value
+
+
+def bus_is_there() -> bool:
+    """Whether there is a session bus; where there is none, libdbus would start one."""
+    socket = os.path.join(os.environ.get("XDG_RUNTIME_DIR", "/nonexistent"), "bus")
+    return bool(os.environ.get("DBUS_SESSION_BUS_ADDRESS")) or os.path.exists(socket)
+
+
+def bus_message(
+    service: str, method: str, arguments: Sequence[Any], path: str = "", interface: str = "", start: bool = False
+) -> QDBusMessage:
+    """A call; object and interface are named like the service if nothing else is said. `start`: the service, if need be."""
+    from PyQt5.QtDBus import QDBusMessage
+
+    path = path or "/" + service.replace(".", "/")
+    message = QDBusMessage.createMethodCall(service, path, interface or service, method)
+    message.setArguments(list(arguments))
+    message.setAutoStartService(start)
+    return message
+
+
+def notification(title: str, text: str, urgency: int, actions: Sequence[str] = ()) -> list[Any]:
+    """The arguments of org.freedesktop.Notifications.Notify."""
+    import html
+
+    from PyQt5.QtCore import QMetaType, QVariant
+    from PyQt5.QtDBus import QDBusArgument
+
+    level = QVariant(urgency)
+    level.convert(QMetaType.UChar)
+    listed = QDBusArgument(list(actions), QMetaType.QStringList)
+    rest = [html.escape(text, quote=False), listed, {"urgency": level, "category": "network"}, -1]
+    return ["pam-accesscontrol", unsigned(0), "dialog-password", title, *rest]
+
+
+def unsigned(number: int) -> Any:
+    from PyQt5.QtCore import QMetaType, QVariant
+
+    value = QVariant(number)
+    value.convert(QMetaType.UInt)
+    return value
+
+
+class Banner:
+    """A notification beside the question, for whoever has a full screen above all windows. It answers nothing."""
+
+    def __init__(self, title: str, text: str, chosen: Callable[[], None], shown: Callable[[bool], None]) -> None:
+        from PyQt5.QtCore import QObject, pyqtSlot
+        from PyQt5.QtDBus import QDBusConnection, QDBusMessage, QDBusPendingCallWatcher
+
+        class Ears(QObject):
+            @pyqtSlot(QDBusMessage)
+            def hear(_, signal: QDBusMessage) -> None:
+                if self.number and signal.arguments()[0] == self.number:
+                    chosen()
+
+        self.number = 0
+        self.watcher: QDBusPendingCallWatcher | None = None
+        if not bus_is_there():
+            return shown(False)
+        bus, self.ears = QDBusConnection.sessionBus(), Ears()
+        bus.connect(NOTIFIER, "/" + NOTIFIER.replace(".", "/"), NOTIFIER, "ActionInvoked", self.ears.hear)
+        asked = bus_message(NOTIFIER, "Notify", notification(title, text, 2, ["default", "Show"]), start=True)
+        self.watcher = QDBusPendingCallWatcher(bus.asyncCall(asked, 5000))
+        self.watcher.finished.connect(lambda: shown(self.is_there()))
+
+    def is_there(self) -> bool:
+        """Whether a server has taken it; waits for that."""
+        if self.watcher is not None:
+            self.watcher.waitForFinished()
+            arguments = self.watcher.reply().arguments()
+            self.number = arguments[0] if arguments and isinstance(arguments[0], int) else 0
+        return self.number > 0
+
+    def withdraw(self) -> None:
+        if self.is_there():
+            call_bus(NOTIFIER, "CloseNotification", unsigned(self.number))
+        self.watcher, self.number = None, 0
+
+
+def logind_tells(session: str) -> list[str]:
+    """What logind has to say of a session of ours, as NAME=VALUE."""
+    import subprocess  # nosec B404  # with a constant command
+
+    command = ["/usr/bin/loginctl", "show-session", "--property=Active,LockedHint,State", "--", session]
+    try:
+        told = subprocess.run(command, capture_output=True, timeout=2, check=False)  # nosec B603
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return told.stdout.decode("ascii", "replace").split()
+
+
+def is_out_of_sight(session: str) -> bool:
+    """Whether the screen is locked, or has somebody else's session on it, as far as its locker or logind tells."""
+    for name in ("freedesktop", "gnome", "cinnamon", "mate", "xfce"):
+        if call_bus(f"org.{name}.ScreenSaver", "GetActive") is True:
+            return True
+    told = logind_tells(session) if session else []
+    return "LockedHint=yes" in told or "Active=no" in told
+
+
+def is_logging_out(session: str) -> bool:
+    """Whether the desktop is closing all windows, as far as its session manager or logind tells."""
+    kde = {"path": "/KSMServer", "interface": "org.kde.KSMServerInterface"}
+    return (
+        call_bus("org.kde.ksmserver", "isShuttingDown", **kde) is True
+        or call_bus("org.gnome.SessionManager", "IsSessionRunning") is False
+        or "State=closing" in (logind_tells(session) if session else [])
+    )
+
+
+# ---- What a window looks like
 
 
 def shorten(text: str, most: int) -> str:
@@ -1844,137 +2015,317 @@ def from_where(rhost: str) -> str:
     return f"from {shorten(rhost, 60)}" if rhost else "on this computer"
 
 
-def no_window(why: str) -> NoReturn:
-    """Ends the process with one line on what keeps it from showing a window."""
+def clock(since: float) -> str:
+    """When something was: the time, and the day if that was not today."""
+    then = time.localtime(since)
+    return time.strftime("%H:%M:%S" if then[:3] == time.localtime()[:3] else "%a %d %b, %H:%M", then)
+
+
+def no_window(why: str, word: str = "") -> NoReturn:
+    """Ends the process with one line on what keeps it from showing a window, and the word for whoever asks."""
+    say(word)
     os.write(2, f"pam-accesscontrol: no window: {printable(why)}\n".encode())
     os._exit(2)  # where Qt itself would call abort() and leave a core file
 
 
-def application() -> QApplication:
-    """Qt, on the display that the environment names."""
+def say(word: str) -> None:
+    """A word to whoever asks, on a line of its own; nobody may be listening any more."""
+    try:
+        os.write(1, f"{word}\n".encode() if word else b"")
+    except OSError:
+        pass
+
+
+def leave(word: str) -> NoReturn:
+    """Says the word and ends the process as it stands: on Wayland, to take Qt down may never end."""
+    say(word)
+    os._exit(0)
+
+
+def desktop_is(name: str) -> bool:
+    """Whether the desktop goes by this name, see XDG_CURRENT_DESKTOP in the desktop entry specification."""
+    return name in os.environ.get("XDG_CURRENT_DESKTOP", "").upper().split(":")
+
+
+def platforms() -> str:
+    """Qt's ways to a display, the best one first.
+
+    On GNOME and Plasma that is Xwayland: there a new Wayland window takes the keyboard in the middle of a word, and
+    a click beside it hides it behind the other window, whatever it asks for. An X window can ask not to, and to stay on
+    top. Others show Wayland's dialogs above all other windows, and need not have an X server at all.
+    """
+    if not os.environ.get("WAYLAND_DISPLAY"):
+        return "xcb"
+    xwayland = os.environ.get("DISPLAY") and (desktop_is("GNOME") or desktop_is("KDE"))
+    return "xcb;wayland" if xwayland else "wayland;xcb"
+
+
+def application(word: str = "") -> QApplication:
+    """Qt, on the display that the environment names; where that cannot be used, or breaks, the word is said."""
     from PyQt5.QtCore import Qt, QtFatalMsg, qInstallMessageHandler
     from PyQt5.QtWidgets import QApplication
 
-    if os.environ.get("WAYLAND_DISPLAY"):
-        os.environ.setdefault("QT_QPA_PLATFORM", "wayland;xcb")
     place = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY") or "the environment, which names none"
-    why = f"there is no display that can be used at {place}"
-    qInstallMessageHandler(lambda kind, *_: no_window(why) if kind == QtFatalMsg else None)
+
+    def hear(kind: int, _: object, text: str | None) -> None:
+        if kind == QtFatalMsg or re.search("connection (broke|experienced)", text or ""):
+            no_window(f"there is no display that can be used at {place}", word)
+
+    qInstallMessageHandler(hear)
+    os.environ.setdefault("QT_QPA_PLATFORM", platforms())
     QApplication.setAttribute(Qt.AA_EnableHighDpiScaling)
     QApplication.setAttribute(Qt.AA_UseHighDpiPixmaps)
     QApplication.setDesktopFileName("pam-accesscontrol")  # whose window it is; on Wayland it would be python3's
     running = QApplication.instance()
-    return running if isinstance(running, QApplication) else QApplication(["pam-accesscontrol"])
+    app = running if isinstance(running, QApplication) else QApplication(["pam-accesscontrol"])
+    dress(app)
+    return app
 
 
-def quiet_label(text: str) -> QLabel:
-    """Text that stands back, on light and dark alike."""
-    from PyQt5.QtCore import Qt
-    from PyQt5.QtWidgets import QLabel
+def dress(app: QApplication) -> None:
+    """Light or dark as the desktop is. Qt 5 knows that from Plasma only, and has nothing of GNOME's looks."""
+    from PyQt5.QtGui import QPalette
 
-    label = QLabel(text)
-    label.setTextFormat(Qt.PlainText)
-    palette = label.palette()
-    color = palette.color(palette.WindowText)
-    color.setAlphaF(0.7)
-    palette.setColor(palette.WindowText, color)
-    label.setPalette(palette)
-    return label
-
-
-def message_box(title: str, name: str, what: str, facts: dict[str, str]) -> tuple[QMessageBox, QLabel]:
-    """A message box with a table of facts under its headline, and the quiet line at its foot. All of it plain text."""
-    from PyQt5.QtCore import Qt
-    from PyQt5.QtGui import QFont, QFontInfo, QFontMetrics
-    from PyQt5.QtWidgets import QApplication, QGridLayout, QLabel, QMessageBox
-
-    box = QMessageBox(QMessageBox.Question if facts else QMessageBox.Information, "", "")
-    box.setModal(False)
-    box.setAttribute(Qt.WA_ShowWithoutActivating)
-    box.setWindowFlag(Qt.WindowStaysOnTopHint)
-    box.setWindowTitle(title.replace("[*]", "[*][*]"))  # or Qt takes it for its mark of unsaved changes
-    box.setTextFormat(Qt.PlainText)
-    em = box.fontMetrics().height()
-    room = min(28 * em, QApplication.primaryScreen().availableSize().width() - 14 * em)
-
-    def fit(text: str, font: QFont, room: int) -> str:
-        return LEFT_TO_RIGHT + QFontMetrics(font).elidedText(text, Qt.ElideMiddle, room)
-
-    head = box.findChild(QLabel, "qt_msgbox_label")
-    assert head is not None  # nosec B101  # for mypy
-    font = head.font()
-    font.setBold(True)
-    font.setPointSizeF(1.25 * QFontInfo(font).pointSizeF())
-    head.setFont(font)
-    box.setText(f"{fit(shorten(name, 300), font, room - 6 * em)} {what}")
-    table = QGridLayout()
-    table.setColumnMinimumWidth(1, 14 * em)
-    table.setColumnStretch(1, 1)
-    table.setContentsMargins(0, em // 2, 0, em // 2)
-    for row, (key, fact) in enumerate(facts.items()):
-        value = QLabel("\n".join(fit(line, box.font(), room) for line in fact.split("\n")))
-        value.setTextFormat(Qt.PlainText)
-        table.addWidget(quiet_label(key), row, 0, Qt.AlignTop)
-        table.addWidget(value, row, 1)
-    note = quiet_label("")
-    note.setContentsMargins(0, em // 2 if facts else 0, 0, 0)
-    table.addWidget(note, len(facts), 0, 1, 2)
-    grid = box.layout()
-    assert isinstance(grid, QGridLayout)  # nosec B101  # for mypy
-    grid.addLayout(table, 1, 2)  # where a message box has its second text
-    return box, note
+    portal = {"path": "/org/freedesktop/portal/desktop", "interface": "org.freedesktop.portal.Settings"}
+    key = "org.freedesktop.appearance", "color-scheme"
+    scheme = call_bus("org.freedesktop.portal.Desktop", "Read", *key, **portal, start=True, wait=1000)
+    is_dark = app.palette().color(QPalette.Window).lightness() < 128
+    own = desktop_is("GNOME") and not os.environ.get("QT_STYLE_OVERRIDE") and not os.environ.get("QT_QPA_PLATFORMTHEME")
+    if own or (scheme == 1 and not is_dark):
+        app.setStyle("Fusion")
+        app.setPalette(palette_of(DARK if scheme == 1 else LIGHT))
 
 
-def watch(box: QMessageBox, seen: Callable[[QEvent], bool]) -> None:
-    """Show a window's own events to a function first: all keys and clicks come in there, before any widget has them."""
-    from PyQt5.QtCore import QObject
+def palette_of(colors: list[str]) -> QPalette:
+    from PyQt5.QtGui import QColor, QPalette
 
-    class Door(QObject):
-        def eventFilter(self, _: QObject, event: QEvent) -> bool:
-            return seen(event)
+    text, window, field, button, accent = map(QColor, colors)
+    palette = QPalette(text, button, button.lighter(150), button.darker(160), button.darker(120), text, text, field, window)
+    palette.setColor(QPalette.Highlight, accent)
+    palette.setColor(QPalette.HighlightedText, QColor("white"))
+    palette.setColor(QPalette.Link, accent)
+    faint = QColor(text)
+    faint.setAlphaF(0.4)
+    for role in (QPalette.WindowText, QPalette.Text, QPalette.ButtonText):
+        palette.setColor(QPalette.Disabled, role, faint)
+    return palette
 
-    box.winId()  # makes the window
-    box.windowHandle().installEventFilter(Door(box))
+
+def shield(size: int, ratio: float, palette: QPalette) -> QPixmap:
+    """The icon: a shield with a keyhole, in the palette's colors, drawn for a screen of this many pixels a point."""
+    from PyQt5.QtCore import QPointF, QRectF, Qt
+    from PyQt5.QtGui import QPainter, QPainterPath, QPixmap, QPolygonF
+
+    pixmap = QPixmap(round(size * ratio), round(size * ratio))
+    pixmap.setDevicePixelRatio(ratio)
+    pixmap.fill(Qt.transparent)
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.Antialiasing)
+    painter.scale(size / 64, size / 64)
+    outline = QPainterPath(QPointF(32, 2))
+    outline.cubicTo(40, 8, 49, 10, 58, 10)
+    outline.cubicTo(60, 36, 50, 54, 32, 62)
+    outline.cubicTo(14, 54, 4, 36, 6, 10)
+    outline.cubicTo(15, 10, 24, 8, 32, 2)
+    color = palette.color(palette.Highlight)
+    painter.fillPath(outline, color)
+    painter.setClipPath(outline)
+    painter.fillRect(QRectF(32, 0, 32, 64), color.darker(118))
+    keyhole = QPainterPath()
+    keyhole.addEllipse(QPointF(32, 26), 7.5, 7.5)
+    stem = QPainterPath()
+    stem.addPolygon(QPolygonF([QPointF(*it) for it in ((29.5, 28), (34.5, 28), (37.5, 45), (26.5, 45), (29.5, 28))]))
+    painter.fillPath(keyhole.united(stem), palette.color(palette.HighlightedText))
+    painter.end()
+    return pixmap
 
 
-class Question:
+class MessageWindow:
+    """A message box with the icon, a headline, a table of facts and a quiet line at its foot. All of it plain text."""
+
+    def __init__(self) -> None:
+        from PyQt5.QtCore import Qt
+        from PyQt5.QtGui import QFontInfo, QIcon
+        from PyQt5.QtWidgets import QApplication, QGridLayout, QLabel, QMessageBox, QWidget
+
+        self.box = box = QMessageBox()
+        box.setModal(False)
+        box.setAttribute(Qt.WA_ShowWithoutActivating)
+        box.setWindowFlag(Qt.WindowStaysOnTopHint)
+        box.setTextFormat(Qt.PlainText)
+        self.em = box.fontMetrics().height()
+        screen = QApplication.primaryScreen()
+        icon = shield(round(2.8 * self.em), screen.devicePixelRatio(), box.palette())
+        box.setIconPixmap(icon)
+        box.setWindowIcon(QIcon(icon))
+        self.room = min(30 * self.em, screen.availableSize().width() - 14 * self.em)
+        head = box.findChild(QLabel, "qt_msgbox_label")
+        grid = box.layout()
+        assert head is not None and isinstance(grid, QGridLayout)  # nosec B101  # for mypy
+        font = head.font()
+        font.setBold(True)
+        font.setPointSizeF(1.25 * QFontInfo(font).pointSizeF())
+        head.setFont(font)
+        self.head, self.grid, self.body, self.foot = head, grid, QWidget(), QLabel()
+
+    def fill(self, title: str, headline: str, facts: Sequence[tuple[str, str]], foot: str) -> None:
+        """Puts this on the window, instead of what was there. A fact in which there is nothing is no row."""
+        from PyQt5.QtCore import Qt
+        from PyQt5.QtGui import QFontDatabase
+        from PyQt5.QtWidgets import QGridLayout, QLabel, QWidget
+
+        self.box.setWindowTitle(title.replace("[*]", "[*][*]"))  # or Qt takes it for its mark of unsaved changes
+        self.box.setText(self.fit(headline, self.head))
+        self.body.hide()
+        self.body.deleteLater()
+        self.body = QWidget()
+        table = QGridLayout(self.body)
+        table.setContentsMargins(0, self.em // 2, 0, self.em // 4)
+        table.setHorizontalSpacing(self.em)
+        table.setVerticalSpacing(self.em // 3)
+        table.setColumnMinimumWidth(1, 14 * self.em)
+        table.setColumnStretch(1, 1)
+        for key, fact in facts:
+            value = QLabel()
+            value.setTextFormat(Qt.PlainText)
+            if "SHA256:" in fact:
+                value.setFont(QFontDatabase.systemFont(QFontDatabase.FixedFont))
+            value.setText("\n".join(self.fit(line, value) for line in fact.split("\n")))
+            table.addWidget(self.quiet(key), table.rowCount(), 0, Qt.AlignTop)
+            table.addWidget(value, table.rowCount() - 1, 1)
+        self.foot = self.quiet(foot)
+        self.foot.setContentsMargins(0, self.em // 2 if facts else 0, 0, 0)
+        table.addWidget(self.foot, table.rowCount(), 0, 1, 2)
+        self.grid.addWidget(self.body, 1, 2)  # where a message box has its second text
+        self.box.setAccessibleDescription("\n".join(f"{key}: {fact}" for key, fact in facts))
+
+    def fit(self, text: str, label: Any) -> str:
+        """As much of a line as there is room for."""
+        from PyQt5.QtCore import Qt
+
+        return LEFT_TO_RIGHT + str(label.fontMetrics().elidedText(text, Qt.ElideMiddle, self.room))
+
+    def quiet(self, text: str) -> Any:
+        """Text that stands back, on light and dark alike."""
+        from PyQt5.QtCore import Qt
+        from PyQt5.QtWidgets import QLabel
+
+        label = QLabel(text)
+        label.setTextFormat(Qt.PlainText)
+        palette = label.palette()
+        color = palette.color(palette.WindowText)
+        color.setAlphaF(0.7)
+        palette.setColor(palette.WindowText, color)
+        label.setPalette(palette)
+        return label
+
+    def watch(self, seen: Callable[[QEvent], bool]) -> None:
+        """Shows the window's events to a function first: keys and clicks come in there, before any widget has them.
+
+        Those that another X program has sent with XSendEvent(3) do not come in at all.
+        """
+        from PyQt5.QtCore import QAbstractNativeEventFilter, QCoreApplication, QObject
+
+        class Door(QObject):
+            def eventFilter(self, _: QObject, event: QEvent) -> bool:
+                return seen(event)
+
+        class Forgeries(QAbstractNativeEventFilter):
+            def nativeEventFilter(self, kind: QByteArray | bytes, message: voidptr) -> tuple[bool, int]:
+                code = message.asstring(1)[0] if kind == b"xcb_generic_event_t" else 0
+                return 0x80 + 2 <= code <= 0x80 + 6, 0  # sent: KeyPress, KeyRelease, ButtonPress, ...Release, Motion
+
+        self.box.winId()  # makes the window
+        handle = self.box.windowHandle()
+        assert handle is not None  # nosec B101  # for mypy
+        handle.installEventFilter(Door(self.box))
+        self.forgeries = Forgeries()
+        QCoreApplication.instance().installNativeEventFilter(self.forgeries)
+
+
+# ---- The question, and the note that it leaves behind if nobody answers
+
+
+class QuestionWindow(MessageWindow):
     """The window that asks, and what it takes for an answer."""
 
     def __init__(self, question: dict[str, Any], asker: int) -> None:
         from PyQt5.QtCore import Qt
-        from PyQt5.QtWidgets import QApplication, QMessageBox
+        from PyQt5.QtWidgets import QMessageBox
 
+        super().__init__()
+        self.question, self.asker, self.session = question, asker, question.get("session", {}).get("id", "")
         user, rhost, service = question["user"], question["rhost"], shorten(question["service"], 20)
-        facts = {
-            "Full name": shorten(question["full_name"], 300) or "none",
-            "From": shorten(rhost, 300) or "this computer",
-            "Over": service,
-            "Proved by": shorten(question["proof"], 500).replace(" (", "\n(", 1) or "not known",
-            "Waiting since": time.strftime("%H:%M:%S", time.localtime(question["since"])),
-        }
-        title = f"{service} login: {shorten(user, 40)} {from_where(rhost)}"
-        self.box, self.note = message_box(title, user, "wants to log in", facts)
-        self.allow = self.box.addButton("&Allow", QMessageBox.AcceptRole)
-        self.deny = self.box.addButton("&Deny", QMessageBox.RejectRole)
+        requester = shorten(question.get("requester", ""), 300)
+        facts = [
+            ("Asked by", requester),
+            ("Full name", shorten(question["full_name"], 300)),
+            ("From", shorten(rhost, 300) or "this computer"),
+            ("Over", service),
+            ("Proved by", shorten(question["proof"], 500).replace(" (", "\n(", 1)),
+            ("Waiting since", clock(question["since"])),
+        ]
+        name = shorten(user, 300)
+        self.headline = f"{requester} wants to become {name}" if requester else f"{name} wants to log in"
+        self.title = f"{service} login: {shorten(user, 40)} {from_where(rhost)}"
+        self.fill(self.title, self.headline, [row for row in facts if row[1]], "")
+        self.allow: QPushButton = self.box.addButton("&Allow", QMessageBox.AcceptRole)
+        self.deny: QPushButton = self.box.addButton("&Deny", QMessageBox.RejectRole)
         self.allow.setAccessibleDescription(f"Lets {shorten(user, 40)} in. Alt+A")
         self.deny.setAccessibleDescription(f"Keeps {shorten(user, 40)} out. Alt+D or Escape")
-        self.box.setAccessibleDescription("\n".join(f"{name}: {fact}" for name, fact in facts.items()))
-        self.box.setDefaultButton(self.deny)
-        self.box.setEscapeButton(self.deny)
         self.allow.setFocusPolicy(Qt.TabFocus)  # a press on it that was let go elsewhere leaves no trace
         self.allow.setEnabled(False)
-        self.deny.setEnabled(False)
-        self.box.finished.connect(QApplication.quit)
-        watch(self.box, self.seen)
-        self.asker, self.answer = asker, ""
-        self.typing = False  # the key that is being looked at does not count
+        self.rest_on(self.deny)
+        self.box.finished.connect(self.answered)
+        self.watch(self.seen)
+        self.over = self.told = self.typing = False  # typing: the key that is being looked at does not count
         self.timeout = float(question["timeout"])
         self.start = time.monotonic()
         self.end = self.start + self.timeout
         self.clicks_from = self.keys_from = FOREVER
 
+    def rest_on(self, button: QPushButton) -> None:
+        """Has a button do nothing yet, and be what Enter, Escape and closing the window mean."""
+        self.rest = button
+        self.rest.setEnabled(False)
+        self.box.setDefaultButton(button)
+        self.box.setEscapeButton(button)
+
+    def show(self) -> None:
+        from PyQt5.QtCore import QTimer
+        from PyQt5.QtWidgets import QApplication
+
+        self.timer = QTimer(self.box)
+        self.timer.timeout.connect(self.tick)
+        self.timer.start(100)
+        self.tick()
+        self.box.adjustSize()
+        if QApplication.platformName() == "xcb":  # at scale 2, Plasma would put it at the top left
+            self.box.move(QApplication.primaryScreen().availableGeometry().center() - self.box.rect().center())
+        self.box.show()
+        text = f"{self.headline} over {shorten(self.question['service'], 20)}"
+        self.banner = Banner(self.title, text, self.come_forward, self.notified)
+
+    def notified(self, taken: bool) -> None:
+        from PyQt5.QtWidgets import QApplication
+
+        if taken:
+            self.is_shown()
+        else:
+            QApplication.alert(self.box)
+
+    def is_shown(self) -> None:
+        """Tells whoever asks that there is something to see."""
+        if not self.told and self.asker >= 0:
+            say("shown")
+        self.told = True
+
+    def come_forward(self) -> None:
+        self.box.raise_()
+        self.box.activateWindow()
+
     def seen(self, event: QEvent) -> bool:
-        """Judge what comes in from the desktop. True: nobody else gets to see it."""
+        """Judges what comes in from the desktop. True: nobody else gets to see it."""
         from PyQt5.QtCore import QEvent
         from PyQt5.QtGui import QKeyEvent
 
@@ -1983,9 +2334,10 @@ class Question:
             self.end = min(max(self.end, now + self.timeout / 3), self.start + 2 * self.timeout)
         if kind == QEvent.Expose and self.clicks_from == FOREVER and self.box.windowHandle().isExposed():
             self.clicks_from = now + CALM
+            self.is_shown()
         elif kind == QEvent.FocusIn:  # perhaps in the middle of a word
             self.keys_from = now + CALM
-            self.deny.setFocus()
+            self.rest.setFocus()
         elif kind == QEvent.FocusOut:  # Qt may show us the first key after the next FocusIn before that
             self.keys_from = FOREVER
         elif isinstance(event, QKeyEvent):
@@ -1993,6 +2345,8 @@ class Question:
         elif kind == QEvent.Close and now < self.clicks_from:
             event.ignore()
             return True
+        elif kind == QEvent.Close and is_logging_out(self.session):
+            self.finish("broken")
         return False
 
     def swallows(self, event: QKeyEvent, now: float) -> bool:
@@ -2006,7 +2360,7 @@ class Question:
             self.typing = text or now < max(self.clicks_from, self.keys_from)
             self.keys_from = max(self.keys_from, now + CALM)
             if text:
-                self.deny.setFocus()
+                self.rest.setFocus()
         if self.typing:
             event.accept()
         return self.typing
@@ -2016,58 +2370,98 @@ class Question:
         import select
 
         now = time.monotonic()
-        if self.asker >= 0 and select.select([self.asker], [], [], 0)[0]:
-            self.answer = "gone"
-        elif now >= self.end:
-            self.answer = "timeout"
-        elif now >= self.clicks_from and not self.deny.isEnabled():
+        if not self.over and self.asker >= 0 and select.select([self.asker], [], [], 0)[0]:
+            self.finish("gone")
+        if not self.over and now >= self.end:
+            return self.run_out()
+        if now >= self.clicks_from and not self.rest.isEnabled():
             self.allow.setEnabled(True)
-            self.deny.setEnabled(True)
-            self.deny.setFocus()
-        if self.answer:
-            self.box.done(0)
+            self.rest.setEnabled(True)
+            self.rest.setFocus()
+        if self.over:
+            return self.timer.stop() if self.rest.isEnabled() else None
         early = now < self.clicks_from or now < self.keys_from < FOREVER
-        self.note.setText("One moment…" if early else f"{duration(int(self.end - now) + 1)} left, then denied")
+        self.foot.setText("One moment…" if early else f"{duration(int(self.end - now) + 1)} left, then denied")
+
+    def answered(self) -> None:
+        """The window has been closed, by whatever button, key or other way."""
+        if self.over:
+            leave("")
+        self.finish("allow" if self.box.clickedButton() is self.allow else "deny")
+
+    def finish(self, word: str) -> NoReturn:
+        """The last word, after which there is nothing left to be seen."""
+        say(word)
+        self.banner.withdraw()
+        leave("")
+
+    def run_out(self) -> None:
+        """There is no time left: whoever waits is told, and the window stays, as a note."""
+        self.over = True
+        word = "unseen" if is_out_of_sight(self.session) else "timeout"
+        if self.asker < 0:
+            self.finish(word)
+        say(word)
+        os.dup2(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC), 1)
+        self.banner.withdraw()
+        self.become_note([*self.question.get("missed", ()), self.question])
+
+    def become_note(self, missed: list[dict[str, Any]]) -> None:
+        """Turns the window into a note of the questions that nobody has answered, the last one first."""
+        from PyQt5.QtCore import Qt
+        from PyQt5.QtWidgets import QMessageBox
+
+        missed.reverse()
+        last, service = missed[0], shorten(missed[0]["service"], 20)
+        where = shorten(last["rhost"], 300) or "this computer"
+        facts = [("From", where), ("Over", service), ("At", clock(last["since"]))]
+        headline, title = shorten(last["user"], 300), f"{service} denied: {shorten(last['user'], 40)}"
+        if len(missed) > 1:
+            headline, title = f"{len(missed)} people", f"{len(missed)} logins denied"
+            facts = [(clock(it["since"]), login_in_words(it)) for it in missed[:MISSED_MOST]]
+        if len(missed) > MISSED_MOST:
+            facts.append(("earlier", f"{len(missed) - MISSED_MOST} more"))
+        self.box.removeButton(self.allow)
+        self.box.removeButton(self.deny)
+        self.fill(title, f"{headline} wanted to log in", facts, "Nobody answered, so it was denied.")
+        self.rest_on(self.box.addButton("&Close", QMessageBox.RejectRole))
+        self.box.windowHandle().setFlag(Qt.WindowDoesNotAcceptFocus)
+        self.clicks_from = time.monotonic() + CALM  # a click that was meant for Allow or Deny
+        self.keys_from = max(self.keys_from, self.clicks_from)
 
 
-def leave(word: str) -> NoReturn:
-    """Says the word, if there is one, and ends the process as it stands: on Wayland, to take Qt down may never end."""
-    try:
-        os.write(1, word.encode())
-    finally:
-        os._exit(0)
+def login_in_words(login: dict[str, Any]) -> str:
+    return f"{shorten(login['user'], 40)} {from_where(login['rhost'])} over {shorten(login['service'], 20)}"
 
 
 def show_question(question: dict[str, Any], asker: int = -1) -> NoReturn:
-    """Asks the person at this display, and ends with their word: allow, deny, timeout.
+    """Asks the person at this display, says their word, allow, deny or timeout, and ends the process.
 
-    It ends without one once descriptor `asker` has anything to say.
+    The word is gone as soon as descriptor `asker` has anything to say; where there is none, nobody waits but the
+    person, who gets no note.
     """
-    from PyQt5.QtCore import QTimer
-
-    app = application()
-    window = Question(question, asker)
-    timer = QTimer(window.box)
-    timer.timeout.connect(window.tick)
-    timer.start(100)
-    window.tick()
-    window.box.show()
-    app.alert(window.box)
+    app = application("broken" if asker >= 0 else "")
+    QuestionWindow(question, asker).show()
     app.exec_()
-    answer = window.answer or ("allow" if window.box.clickedButton() is window.allow else "deny")
-    leave("" if answer == "gone" else f"{answer}\n")
+    leave("broken" if asker >= 0 else "")  # Qt was told to quit by something else than an answer
 
 
 def show_notice(notice: dict[str, Any]) -> NoReturn:
-    """Say who is gone, in the corner, for half a minute."""
+    """Says who is gone: by a notification, or else in a window in the corner, for half a minute."""
     from PyQt5.QtCore import QEvent, Qt, QTimer
     from PyQt5.QtWidgets import QMessageBox
 
-    app = application()
-    user, rhost, service = notice["user"], notice["rhost"], shorten(notice["service"], 20)
-    box, note = message_box(f"{service} logout: {shorten(user, 40)} {from_where(rhost)}", user, "has logged out", {})
+    user, rhost, service = shorten(notice["user"], 300), notice["rhost"], shorten(notice["service"], 20)
+    headline = f"{user} has logged out"
     lasted = f"{from_where(rhost)} over {service}, for {duration(notice['seconds'])}"
-    note.setText(lasted + (f"\nthe last of {notice['logins']} logins" if notice["logins"] > 1 else ""))
+    lasted += f"\nthe last of {notice['logins']} logins" if notice["logins"] > 1 else ""
+    if call_bus(NOTIFIER, "Notify", *notification(headline, lasted, 1), start=True, wait=3000):
+        leave("")
+
+    app = application()
+    window = MessageWindow()
+    window.fill(f"{service} logout: {shorten(user, 40)} {from_where(rhost)}", headline, [], lasted)
+    box = window.box
     box.setStandardButtons(QMessageBox.Close)
     box.setWindowFlag(Qt.WindowDoesNotAcceptFocus)
 
@@ -2081,7 +2475,7 @@ def show_notice(notice: dict[str, Any]) -> NoReturn:
             box.move(frame.topLeft())
         return False
 
-    watch(box, seen)
+    window.watch(seen)
     box.finished.connect(app.quit)
     QTimer.singleShot(30_000, app.quit)
     box.show()
@@ -2103,8 +2497,8 @@ def made_up_question() -> dict[str, Any]:
     }
 
 
-def dialog_main() -> NoReturn:
-    """The owner's process: one question or notice on stdin, and one word on stdout."""
+def window_main() -> NoReturn:
+    """The owner's process: one question or notice on stdin, as JSON, and words on stdout."""
     import json
     import signal
 
@@ -2116,36 +2510,41 @@ def dialog_main() -> NoReturn:
             asked = json.loads(stdin.readline(1 << 20))
         if asked["kind"] == "notice":
             time.sleep(asked["delay"])  # ended by then, if the person has come back
+        environment = find_display(asked["session"])
+        if not environment:
+            no_window("no display is to be found", "nobody" if asked["session"]["type"] == "tty" else "broken")
+        os.environb.update(environment)
+        if asked["kind"] == "probe":
+            leave("display")
+        if asked["kind"] == "notice":
             show_notice(asked)
         show_question(asked, asker=0)
-    except (ImportError, ValueError) as error:
-        no_window(str(error))
-''')
+    except Exception as error:  # whatever it is, it is no answer
+        no_window(f"{type(error).__name__}: {error}", "broken")
 
 
 # ---- The log: syslog, and a file for every month ---------------------------------------------------------------------
 
-piece(r'''
 LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG = 3, 4, 5, 6, 7
 LOG_AUTHPRIV = 10 << 3
 LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
-
-
-def printable(text: str) -> str:
-    """A stranger's text as one line that cannot lie about where it ends, 256 characters of it at most."""
-    if len(text) > 256:
-        return printable(text[:240]) + f"... ({len(text)} characters)"
-    if text.isascii() and text.isprintable() and "\\" not in text:
-        return text
-    return "".join(map(folded.escape, text))
-
-
-def column(text: str) -> str:
-    """A name or a host as one column: no blank in it, and no @ but the one that parts them."""
-    return printable(text).replace(" ", "\\x20").replace("@", "\\x40")
-
-
+IGNORED_LOGGED = 50  # lines of a rule file, each with a warning of its own
 syslog_patience = 2.0  # seconds, and none any more once they were waited for in vain
+
+
+def system_time(seconds: float | None = None) -> time.struct_time:
+    """The system's own local time, whatever TZ the host has in its environment: `TZ=XXX+167 su` is anybody's to say."""
+    if not os.environ.get("TZ"):
+        return time.localtime(seconds)
+    import datetime
+    from zoneinfo import ZoneInfo
+
+    try:
+        with open("/etc/localtime", "rb") as file:
+            zone: datetime.tzinfo = ZoneInfo.from_file(file)
+    except (OSError, ValueError):
+        zone = datetime.timezone.utc
+    return datetime.datetime.fromtimestamp(time.time() if seconds is None else seconds, zone).timetuple()
 
 
 def syslog(priority: int, message: str) -> None:
@@ -2154,9 +2553,9 @@ def syslog(priority: int, message: str) -> None:
     Not by syslog(3): that keeps one ident and facility for the whole process, and they are the host's.
     """
     global syslog_patience
-    clock = time.asctime()[4:19]  # Nov  3 12:03:10, whatever the locale
-    line = "<%d>%s pam-accesscontrol[%d]: %s" % (LOG_AUTHPRIV | priority, clock, os.getpid(), message[:6000])
     try:
+        clock = time.asctime(system_time())[4:19]  # Nov  3 12:03:10, whatever the locale
+        line = "<%d>%s pam-accesscontrol[%d]: %s" % (LOG_AUTHPRIV | priority, clock, os.getpid(), message[:6000])
         log = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
         try:
             log.settimeout(syslog_patience)
@@ -2170,122 +2569,78 @@ def syslog(priority: int, message: str) -> None:
         pass
 
 
-def monthly(login: Login, action: str, outcome: str, why: str) -> None:
-    """One line in the month's own file; never raises. The file is root's and adm's, whatever the host's umask."""
-    clock = time.strftime("%Y-%m-%d %H:%M:%S")
-    path = LOG_FOLDER + "/pam-accesscontrol-" + clock[:7] + ".log"
-    line = "%s  %-4s  %-6s  %-28s  %-7s  %s\n" % (clock, login.kind, action, login, outcome, why)
-    data = line.encode("utf-8", "backslashreplace")
-    try:
-        try:
-            descriptor = os.open(path, LOG_FLAGS)
-        except FileNotFoundError:
-            descriptor = folded.new_month(path)
-        with open(descriptor, "ab", buffering=0) as file:
-            about = os.fstat(descriptor)
-            if not stat.S_ISREG(about.st_mode) or about.st_uid or about.st_nlink != 1:
-                raise OSError(0, "is not a plain file of root's")
-            must_fit(about.st_size + len(data))
-            written = file.write(data)
-            if written < len(data):
-                folded.take_back(file, written)
-    except OSError as error:
-        syslog(LOG_WARNING, f"{path} cannot be written: {error.strerror}")
+def log_decision(priority: int, phase: str, attempt: LoginAttempt, decision: Decision, outcome: str = "") -> None:
+    """One line to syslog on a decision: who, what, and by which rule."""
+    answer = decision.answer and ": " + decision.answer
+    told = attempt.name, phase, attempt, decision.verdict, outcome, decision.where, decision.why, answer
+    syslog(priority, "%s %s %s: %s, %s%s: %s%s" % told)
 
 
-def duration(seconds: float) -> str:
-    """A span of time for people: 13 s, 2 min 13 s, 5 h 2 min."""
-    minutes, rest = divmod(max(0, round(seconds)), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
-''')
-
-
-folded(r'''
-# What the registry and the log need now and then.
-
-FAULTS_LOGGED = 50
-LOCK_PATIENCE = 10  # seconds
-IN_A_TEXT = "<string>"  # the file in which a traceback says that a folded text stands; its lines are those of this one
-
-
-def escape(char: str) -> str:
-    """A character as it may stand in a log: itself, or a backslash and its number."""
-    if char.isprintable() and char != "\\":
-        return char
-    if "\udc80" <= char <= "\udcff":  # a byte that is not UTF-8
-        return f"\\x{ord(char) - 0xDC00:02x}"
-    return char.encode("unicode_escape").decode()
-
-
-def new_month(path: str) -> int:
-    """Makes a log file, root's and adm's, whatever the host's umask; returns its descriptor. Raises OSError."""
-    descriptor = os.open(path, LOG_FLAGS | os.O_CREAT, 0)
-    os.fchown(descriptor, 0, adm_gid())
-    os.fchmod(descriptor, 0o640)
-    return descriptor
-
-
-def take_back(file: Any, written: int) -> None:
-    """Cuts off the half of a line that found room on a full disk, and would spoil the next one. Raises OSError."""
-    os.ftruncate(file.fileno(), os.lseek(file.fileno(), 0, os.SEEK_CUR) - written)
-    raise OSError(28, "No space left on device")
-
-
-def adm_gid() -> int:
-    """The gid of adm, root's where there is no such group."""
-    import grp
-
-    try:
-        return grp.getgrnam("adm").gr_gid
-    except KeyError:
-        return 0
-
-
-def log_faults(rules: Rules) -> None:
+def log_ignored(rules: RuleFile) -> None:
     """A warning for every line that was ignored; behind the first fifty, one for all the rest."""
-    for line, what in rules.faults[:FAULTS_LOGGED]:
-        syslog(LOG_WARNING, f"{rules.name}:{line}: ignored: {what}")
-    rest = [str(line) for line, _ in rules.faults[FAULTS_LOGGED:]]
+    for line, why in rules.ignored[:IGNORED_LOGGED]:
+        syslog(LOG_WARNING, f"{rules.name}:{line}: ignored: {why}")
+    rest = [str(line) for line, _ in rules.ignored[IGNORED_LOGGED:]]
     if rest:
         syslog(LOG_WARNING, f"{rules.name}: ignored {len(rest)} more lines: {', '.join(rest)}")
 
 
-def wait_for_lock(descriptor: int) -> None:
-    """Takes a lock that is held for milliseconds, see flock(2). Raises TimeoutError after LOCK_PATIENCE seconds.
-
-    Not for ever: who runs a guarded su may stop it with a signal at the moment at which it holds the lock.
-    """
-    import fcntl
-
-    deadline = time.monotonic() + LOCK_PATIENCE
-    while True:
-        try:
-            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise TimeoutError(11, "another login holds the lock, and does not go on") from None
-            time.sleep(0.003)
-
-
 def log_error(phase: str, outcome: str, error: BaseException) -> None:
-    """One line in the log for an error in the plugin, with the traceback behind it."""
-    import linecache
-    import traceback
+    """One line in the log for an error in the plugin, with the traceback behind it; never raises."""
+    try:
+        import traceback
 
-    here = linecache.getlines(__file__)
-    linecache.cache[IN_A_TEXT] = len(here), None, here, IN_A_TEXT
-    told = "".join(traceback.format_exception(type(error), error, error.__traceback__)).replace(IN_A_TEXT, __file__)
-    lines = told.rstrip("\n").split("\n")
-    syslog(LOG_ERR, f"{phase}: {outcome}, for an error in the plugin: {' | '.join(map(printable, lines))}")
-''')
+        told = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        lines = " | ".join(map(printable, told.rstrip("\n").split("\n")))
+        syslog(LOG_ERR, f"{phase}: {outcome}, for an error in the plugin: {lines}")
+    except BaseException:
+        syslog(LOG_ERR, f"{phase}: {outcome}, for an error in the plugin: {type(error).__name__}")
+
+
+def monthly(attempt: LoginAttempt, action: str, outcome: str, why: str) -> None:
+    """One line in the month's own file; never raises. The file is root's and adm's, whatever the host's umask."""
+    path = LOG_FOLDER
+    try:
+        clock = time.strftime("%Y-%m-%d %H:%M:%S", system_time())
+        path = f"{LOG_FOLDER}/pam-accesscontrol-{clock[:7]}.log"
+        line = "%s  %-8s  %-6s  %-28s  %-7s  %s\n" % (clock, attempt.name, action, attempt, outcome, why)
+        data = line.encode("utf-8", "backslashreplace")
+        with open(open_month(path), "ab", buffering=0) as file:
+            about = os.fstat(file.fileno())
+            if not stat.S_ISREG(about.st_mode) or about.st_uid or about.st_nlink != 1:
+                raise OSError(0, "is not a plain file of root's")
+            must_fit(about.st_size + len(data))
+            written = file.write(data)
+            if written is not None and written < len(data):  # half a line would spoil the next one
+                os.ftruncate(file.fileno(), os.lseek(file.fileno(), 0, os.SEEK_CUR) - written)
+                raise OSError(28, "No space left on device")
+    except OSError as error:
+        syslog(LOG_WARNING, f"{path} cannot be written: {error.strerror}")
+
+
+def open_month(path: str) -> int:
+    """The descriptor of a log file, which is made if it is missing. Raises OSError."""
+    try:
+        return os.open(path, LOG_FLAGS)
+    except FileNotFoundError:
+        descriptor = os.open(path, LOG_FLAGS | os.O_CREAT, 0)
+    try:
+        adm = find_group("adm").gr_gid
+    except Unknown:
+        adm = 0
+    os.fchown(descriptor, 0, adm)
+    os.fchmod(descriptor, 0o640)
+    return descriptor
 
 
 # ---- The PAM functions: what pam_python.so calls ---------------------------------------------------------------------
 
-piece(r'''
-taken = ""  # the line in the registry of the session that this PAM handle has opened: each loads the module anew
+# Display managers that start a session although it was refused (measured): xdm 1.1.11, wdm 1.28, lxdm 0.5.3; sddm 0.19
+# never shows its greeter again. Their process for the login must end then, with this status.
+IGNORES_REFUSAL = {"xdm": 1, "wdm": 1, "lxdm": 1, "sddm": 2, "sddm-autologin": 2}
+FAIL_DELAY = 2_000_000  # microseconds: what pam_unix asks for after a wrong password, see pam_fail_delay(3)
+SSHD_ENDS_AFTER = (5, 2)  # seconds from a refused session to SIGTERM, and from there to SIGKILL
+OVER = {"SSH": "over SSH", "TTY": "on the console", "XDM": "at the desktop"}
 
 
 def item(pamh: Any, name: str) -> str:
@@ -2296,136 +2651,129 @@ def item(pamh: Any, name: str) -> str:
         return error.object.decode("utf-8", "surrogateescape")
 
 
-def who_knocks(pamh: Any) -> Login:
-    """The login that PAM tells of."""
-    return Login(item(pamh, "service"), item(pamh, "user"), item(pamh, "rhost"))
+def attempt_of(pamh: Any) -> LoginAttempt:
+    """The login attempt that PAM tells of."""
+    return LoginAttempt(item(pamh, "service"), item(pamh, "user"), item(pamh, "rhost"), item(pamh, "ruser"))
 
 
-def at_the_door(phase: str, refusal: int, pamh: Any, flags: int, argv: list[str]) -> int:
-    """One PAM call that may refuse: returns `refusal`, or PAM_IGNORE, since no rule vouches for anybody."""
-    global taken
-    gc.freeze()  # pam_python ends its Python with the PAM handle, and to look for cycles then takes 2 ms (tests/bench)
-    try:
-        login = who_knocks(pamh)
-        if login.service.endswith("-greeter") or login.service == "gdm-launch-environment":
-            return int(pamh.PAM_IGNORE)  # a program that asks who somebody is; some include the file of login
-        decision = judge(argv, login, phase)
-        if decision.verdict == "CLOSE":
-            raise Refused(decision, "")
-        if phase == "session":
-            asked = folded.ask_owner(login, decision, pamh) if decision.verdict == "ASK" else NOT_ASKED
-            taken = count_in(decision, login, asked)
-            monthly(login, decision.action, "granted", (decision.where + " " + decision.answer).rstrip())
-        elif decision.limits:
-            count_in(decision, login)
-        log_decision(LOG_INFO, phase, login, decision, "")
-        return int(pamh.PAM_IGNORE)
-    except Refused as refused:
-        folded.refuse(phase, login, refused, pamh, flags)
-    except BaseException as error:  # pam_python would refuse, too, but the log would not say who was at the door
-        complain(phase, "refused", error)
-    if phase == "session":
-        folded.end_the_deaf(item(pamh, "service"))
-    return refusal
+def kept_for(pamh: Any) -> dict[str, Any]:
+    """What belongs to one PAM handle, from call to call: pam_python makes pamh.module anew for each (measured)."""
+    kept: dict[str, Any] = pamh.module.__dict__.setdefault("kept_by_pam_accesscontrol", {})
+    return kept
 
 
-def log_decision(priority: int, phase: str, login: Login, decision: Decision, outcome: str) -> None:
-    """One line to syslog on a decision: who, what, and by which rule."""
-    answer = decision.answer and ": " + decision.answer
-    told = login.kind, phase, login, decision.verdict, outcome, decision.where, decision.why, answer
-    syslog(priority, "%s %s %s: %s, %s%s: %s%s" % told)
-
-
-def complain(phase: str, outcome: str, error: BaseException) -> None:
-    """One line in the log for what must not happen; never raises."""
-    try:
-        folded.log_error(phase, outcome, error)
-    except BaseException:
-        syslog(LOG_ERR, f"{phase}: {outcome}, for an error in the plugin: {type(error).__name__}")
-
-
-def pam_sm_authenticate(pamh: Any, flags: int, argv: list[str]) -> int:
-    """Refuses as a wrong password is refused: nobody learns that it was right. See pam_sm_authenticate(3)."""
-    return at_the_door("auth", pamh.PAM_AUTH_ERR, pamh, flags, argv)
-
-
-def pam_sm_setcred(pamh: Any, flags: int, argv: list[str]) -> int:
-    """Has nothing to set."""
-    return int(pamh.PAM_IGNORE)
-
-
-def pam_sm_acct_mgmt(pamh: Any, flags: int, argv: list[str]) -> int:
-    """Refuses with a message; for SSH keys, which see no auth, this is the door. See pam_sm_acct_mgmt(3)."""
-    return at_the_door("account", pamh.PAM_PERM_DENIED, pamh, flags, argv)
-
-
-def pam_sm_open_session(pamh: Any, flags: int, argv: list[str]) -> int:
-    """Decides again, and writes the login down. See pam_sm_open_session(3)."""
-    return at_the_door("session", pamh.PAM_SESSION_ERR, pamh, flags, argv)
-
-
-def pam_sm_close_session(pamh: Any, flags: int, argv: list[str]) -> int:
-    """Gives the place back, and writes the end down. See pam_sm_close_session(3)."""
-    global taken
-    try:
-        if taken:
-            line, taken = taken, ""
-            login = who_knocks(pamh)
-            _, _, began, _, _, _, _, _, action, _, asked = line[:-1].split("\t")
-            lasted = "after " + duration(time.clock_gettime(time.CLOCK_BOOTTIME) - int(began) / 1e9)
-            syslog(LOG_INFO, f"{login.kind} session {login}: closed {lasted}")
-            monthly(login, action, "closed", lasted)
-            count_out(line)
-            if asked != NOT_ASKED:
-                folded.tell_owner(folded.Session(line), login, argv)
-    except OSError as error:
-        syslog(LOG_WARNING, f"session: a place is given back only when its process ends: {error}")
-    except BaseException as error:
-        complain("session", "closed", error)
-    return int(pamh.PAM_IGNORE)
-''')
-
-
-folded(r'''
-# How somebody is refused.
-
-# Display managers that do not heed a refusal in session (measured): xdm 1.1.11, wdm 1.28 and lxdm 0.5.3 start it all
-# the same, and sddm 0.19 never shows its greeter again. Their process for the login must end then, with this status.
-DEAF = {"xdm": 1, "wdm": 1, "lxdm": 1, "sddm": 2, "sddm-autologin": 2}
-FAIL_DELAY = 2_000_000  # microseconds: what pam_unix asks for after a wrong password, see pam_fail_delay(3)
-
-
-def rule_file(arguments: list[str]) -> str:
-    """The path of the rule file, from the arguments on the PAM line. Raises Fault."""
+def rule_file_argument(arguments: list[str]) -> str:
+    """The path of the rule file, from the arguments on the PAM line. Raises RuleError."""
     path = RULE_FILE
     for argument in arguments:
         name, _, value = argument.partition("=")
         if name != "conf":
-            raise Fault(f"has an argument that is not conf=PATH: {printable(argument)}")
+            raise RuleError(f"the PAM line has an argument that is not conf=PATH: {printable(argument)}")
         path = value
     return path
 
 
-def refuse(phase: str, login: Login, refused: Refused, pamh: Any, flags: int) -> None:
+def rules_for(arguments: list[str], attempt: LoginAttempt) -> RuleFile:
+    """The rules by which a login attempt is judged, read anew at every call; what is wrong with a line is logged once."""
+    try:
+        path = rule_file_argument(arguments)
+    except RuleError as error:
+        return RuleFile("the PAM line", f"{error}, so everything is CLOSE")
+    rules = load_rules(path, attempt)
+    if rules.ignored and not rules.logged:
+        rules.logged = True
+        log_ignored(rules)
+    return rules
+
+
+def is_judged(attempt: LoginAttempt, phase: str) -> bool:
+    """Whether a call decides about a person at all.
+
+    No greeter logs anybody in. The session of sudo is that of the user whom the caller becomes; the caller was judged
+    before. And a host that is not root and runs as the very user it asks about, as screen lockers do, can let in
+    nobody who is not in.
+    """
+    if attempt.service in GREETERS or (phase == "session" and attempt.service in CALLER_SERVICES):
+        return False
+    return os.geteuid() == 0 or attempt.person.uid != os.getuid()
+
+
+def judge(phase: str, refusal: int, pamh: Any, flags: int, arguments: list[str]) -> int:
+    """One PAM call that may refuse: returns `refusal`, or PAM_IGNORE, since no rule vouches for anybody."""
+    gc.freeze()  # pam_python ends its Python with the PAM handle, and to look for cycles then takes 2 ms (tests/bench)
+    service = ""
+    try:
+        attempt = attempt_of(pamh)
+        service = attempt.service
+        if not is_judged(attempt, phase):
+            return int(pamh.PAM_IGNORE)
+        rules = rules_for(arguments[1:], attempt)
+        decision = decide(rules, attempt, functools.partial(trace, phase, attempt) if rules.debug else None)
+        try:
+            enforce(phase, attempt, decision, pamh)
+        except Refused as refused:
+            refuse(phase, attempt, refused, pamh, flags)
+        else:
+            log_decision(LOG_INFO, phase, attempt, decision)
+            return int(pamh.PAM_IGNORE)
+    except BaseException as error:  # pam_python would refuse, too, but the log would not say who was at the door
+        log_error(phase, "refused", error)
+    if phase == "session":
+        end_host(service or item(pamh, "service"))
+    return refusal
+
+
+def trace(phase: str, attempt: LoginAttempt, line: str) -> None:
+    """What DEBUG:True adds to the log."""
+    syslog(LOG_DEBUG, f"{attempt.name} {phase} {attempt}: {line}")
+
+
+def enforce(phase: str, attempt: LoginAttempt, decision: Decision, pamh: Any) -> None:
+    """Does what a decision asks for in this phase. Raises Refused.
+
+    auth counts nothing and asks nobody: a right password under a full limit is no failed password. account looks at
+    the limits; session takes the place. Who unlocks a desktop is in by the very session that a limit of their own
+    would count, so at a display manager that one is for session alone.
+    """
+    if decision.verdict == "CLOSE":
+        raise Refused(decision, "")
+    if phase == "auth":
+        return
+    kept = kept_for(pamh)
+    if phase == "account":
+        limits = [it for it in decision.limits if attempt.name != "XDM" or it.target == "GROUP"]
+        if limits:
+            take_place(attempt, decision, limits)
+        if decision.verdict == "ASK" and attempt.name not in ASKED_IN_SESSION:
+            kept["answer"] = ask_owner(attempt, decision, pamh), decision.answer
+            if limits:
+                take_place(attempt, decision, limits)
+        if attempt.service in NO_SESSION:
+            monthly(attempt, decision.action, "granted", f"{decision.where} {decision.answer}".rstrip())
+        return
+    answer = NOT_ASKED
+    if decision.verdict == "ASK" and "answer" in kept:
+        answer, decision.answer = kept["answer"]
+    elif decision.verdict == "ASK":
+        answer = ask_owner(attempt, decision, pamh)
+    kept["session"] = take_place(attempt, decision, decision.limits, answer)
+    monthly(attempt, decision.action, "granted", f"{decision.where} {decision.answer}".rstrip())
+
+
+def refuse(phase: str, attempt: LoginAttempt, refused: Refused, pamh: Any, flags: int) -> None:
     """Writes a refusal down, with the rule behind it, and tells the person; in auth it looks like a wrong password."""
     decision = refused.decision
-    log_decision(LOG_NOTICE, phase, login, decision, "refused: ")
-    monthly(login, decision.action, "denied", f"{decision.where} {decision.answer}".rstrip())
+    log_decision(LOG_NOTICE, phase, attempt, decision, "refused: ")
+    monthly(attempt, decision.action, "denied", f"{decision.where} {decision.answer}".rstrip())
     if phase == "auth":
         pamh.fail_delay(FAIL_DELAY)
     elif not flags & pamh.PAM_SILENT:
-        closed = f"Access denied: {printable(login.user)} may not log in {folded.over(login)}."
-        tell(phase, pamh, str(refused) or closed)
-
-
-def end_the_deaf(service: str) -> None:
-    """Ends a host that does not heed a refusal, in the process that it has for this login."""
-    if service in DEAF:
-        os._exit(DEAF[service])
+        over = OVER.get(attempt.name, f"over {attempt.name}")
+        tell(phase, pamh, str(refused) or f"Access denied: {printable(attempt.user)} may not log in {over}.")
 
 
 def tell(phase: str, pamh: Any, sentence: str) -> None:
-    """Shows a sentence to the person at the door, where the host has a way to; see PAM_ERROR_MSG in pam_conv(3).
+    """Shows a sentence to the person, where the host has a way to; see PAM_ERROR_MSG in pam_conv(3).
 
     The greeter of lightdm writes "Failed to authenticate" over an error, and leaves a piece of information there. In
     session lightdm shows nothing, and answers with nothing, for which pam_python then crashes.
@@ -2437,15 +2785,108 @@ def tell(phase: str, pamh: Any, sentence: str) -> None:
         pamh.conversation(pamh.Message(pamh.PAM_TEXT_INFO if lightdm else pamh.PAM_ERROR_MSG, sentence))
     except pamh.exception:
         pass
-''')
+
+
+def end_host(service: str) -> None:
+    """Ends a host that goes on after a refused session, in the process that it has for this login."""
+    if service in IGNORES_REFUSAL:
+        os._exit(IGNORES_REFUSAL[service])
+    if service == "sshd":
+        try:
+            end_sshd_soon(os.getpid())
+        except (OSError, ValueError, ImportError) as error:
+            log_error("session", "sshd goes on", error)
+
+
+def end_sshd_soon(pid: int) -> None:
+    """Has sshd's process end some seconds from now: it shows the refusal to who runs a command, and ends by itself.
+
+    Without a command (`ssh -N`) it would go on for ever, with its tunnel up. alarm(2) does not do it: sshd cancels that
+    (measured). So a process waits, that is nobody's child and has nothing of sshd's open. Raises OSError.
+    """
+    import select
+    import signal
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # which importing signal put there
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    sshd = os.pidfd_open(pid)  # so that it is sshd, and no other process with its pid, that is ended
+    child = os.fork()
+    if child > 0:
+        os.close(sshd)
+        try:
+            os.waitpid(child, 0)
+        except ChildProcessError:
+            pass  # the host ignores SIGCHLD
+        return
+    try:
+        if os.fork() == 0:
+            os.setsid()
+            os.dup2(sshd, 3)
+            os.closerange(0, 3)
+            os.closerange(4, 65536)
+            for seconds, number in zip(SSHD_ENDS_AFTER, (signal.SIGTERM, signal.SIGKILL)):
+                if select.select([3], [], [], seconds)[0]:
+                    break
+                signal.pidfd_send_signal(3, number)
+    finally:
+        os._exit(0)
+
+
+def pam_sm_authenticate(pamh: Any, flags: int, argv: list[str]) -> int:
+    """Refuses as a wrong password is refused: nobody learns that it was right. See pam_sm_authenticate(3)."""
+    return judge("auth", pamh.PAM_AUTH_ERR, pamh, flags, argv)
+
+
+def pam_sm_setcred(pamh: Any, flags: int, argv: list[str]) -> int:
+    """Has nothing to set."""
+    return int(pamh.PAM_IGNORE)
+
+
+def pam_sm_acct_mgmt(pamh: Any, flags: int, argv: list[str]) -> int:
+    """Refuses with a message; for SSH keys, for which sshd does not call auth, here. See pam_sm_acct_mgmt(3)."""
+    return judge("account", pamh.PAM_PERM_DENIED, pamh, flags, argv)
+
+
+def pam_sm_open_session(pamh: Any, flags: int, argv: list[str]) -> int:
+    """Decides again, asks, and takes the place. See pam_sm_open_session(3).
+
+    Not PAM_SESSION_ERR: sudo 1.9.16 runs the command all the same after that (measured).
+    """
+    return judge("session", pamh.PAM_PERM_DENIED, pamh, flags, argv)
+
+
+def pam_sm_close_session(pamh: Any, flags: int, argv: list[str]) -> int:
+    """Gives the place back, writes the end down, and tells the owner. See pam_sm_close_session(3)."""
+    try:
+        session = kept_for(pamh).pop("session", None)
+        if session is not None:
+            attempt = attempt_of(pamh)
+            seconds = time.clock_gettime(time.CLOCK_BOOTTIME) - session.began / 1e9
+            syslog(LOG_INFO, f"{attempt.name} session {attempt}: closed after {duration(seconds)}")
+            monthly(attempt, session.action, "closed", f"after {duration(seconds)}")
+            with SessionRegistry() as registry:
+                registry.close(session)
+            if session.answer != NOT_ASKED:
+                remember = load_rules(rule_file_argument(argv[1:]), attempt).remember
+                tell_owner(session, attempt, remember, loader_of(pamh))
+    except CannotAsk as reason:
+        syslog(LOG_INFO, f"session: the owner is not told of the end: {reason}")
+    except OSError as error:
+        syslog(LOG_WARNING, f"session: a place is given back only when its process ends: {error}")
+    except BaseException as error:
+        log_error("session", "closed", error)
+    return int(pamh.PAM_IGNORE)
 
 
 # ---- The command: check, explain, status, ask ------------------------------------------------------------------------
 
-folded(r'''
 PAM_FOLDER = "/etc/pam.d"
-STATUS = {"OPEN": 0, "CLOSE": 1, "ASK": 3}
-PAM_LINE = re.compile(r"-?(auth|account|session|password)\s+(\[[^]]*\]|\S+)\s+(\S+)\s*(.*)", re.IGNORECASE)
+VENDOR_FOLDERS = ("/usr/lib/pam.d", "/usr/etc/pam.d")  # where libpam looks for what is not in /etc/pam.d
+PAM_TYPES = ("auth", "account", "session")
+PAM_LINE = r"(?i)-?(auth|account|session|password)\s+(\[[^]]*\]|\S+)\s+(\S+)\s*(.*)"
+PAM_PYTHON_FOLDERS = ("/lib/*/security", "/usr/lib/*/security", "/lib64/security", "/usr/lib64/security", "/lib/security")
+NO_SERVICE = re.compile(r".*(~|\.bak|\.orig|\.rpmnew|\.rpmsave|\.rpmorig|\.pacnew|\.pacsave|\.dpkg-[a-z]+)")
+LET_IN, REFUSED, USAGE, ASKED = 0, 1, 2, 3  # exit statuses of explain
 
 
 class UsageError(Exception):
@@ -2460,32 +2901,36 @@ class PamLine:
 
     @property
     def ours(self) -> bool:
-        """Whether this line calls the plugin."""
-        return "pam_python" in self.module and "accesscontrol.py" in self.arguments
+        """Whether it calls this plugin."""
+        words = self.arguments.split()
+        return "pam_python" in self.module and words != [] and words[0].endswith("accesscontrol.py")
 
     @property
     def skips(self) -> int:
-        """How many of the lines behind it a success may leave out: all for sufficient and done. See pam.d(5)."""
-        if self.control == "sufficient":
-            return sys.maxsize
-        jumps = re.findall(r"(?:success|default|new_authtok_reqd)\s*=\s*(done|[0-9]+)", self.control)
-        return max((sys.maxsize if jump == "done" else int(jump) for jump in jumps), default=0)
+        """How many lines behind this one may be left out when its module is content; many, when it ends the stack."""
+        if os.path.basename(self.module) == "pam_rootok.so":
+            return 0  # root alone gets past it, in auth, and is judged in account
+        action = re.search(r"success=(\w+)", self.control)
+        word = action[1] if action else {"sufficient": "done", "binding": "done"}.get(self.control, "ok")
+        return int(word) if word.isdecimal() else 1000 if word == "done" else 0
+
+
+def pam_file(service: str) -> str:
+    """The file of a PAM service, empty if it has none. See pam.d(5)."""
+    if "/" in service or not service or NO_SERVICE.fullmatch(service):
+        return ""
+    return next((path for folder in (PAM_FOLDER, *VENDOR_FOLDERS) if os.path.isfile(path := f"{folder}/{service}")), "")
 
 
 def pam_lines(service: str, kind: str, depth: int = 0) -> Iterator[PamLine]:
-    """The lines of a service for one of auth, account and session, in the order in which they run. See pam.d(5)."""
-    path = os.path.join(PAM_FOLDER, service)
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            text = file.read()
-    except OSError:
-        return
+    """The lines of one type that a service has, those of other files that it includes among them."""
+    path = service if service.startswith("/") else pam_file(service)
     number = 0
-    for row in text.replace("\\\n", "  \0").split("\n"):
+    for row in re.sub(r"\\\n", "  \0", read_text(path) if path else "").split("\n"):
         number += 1 + row.count("\0")
         row = row.replace("\0", "").partition("#")[0].strip()
         include = re.fullmatch(r"@include\s+(\S+)", row)
-        line = PAM_LINE.fullmatch(row)
+        line = re.fullmatch(PAM_LINE, row)
         if line and line[1].lower() != kind:
             continue
         target = include[1] if include else line[3] if line and line[2].lower() in ("include", "substack") else ""
@@ -2495,27 +2940,66 @@ def pam_lines(service: str, kind: str, depth: int = 0) -> Iterator[PamLine]:
             yield PamLine(f"{path}:{number}", line[2], line[3], line[4])
 
 
+def known_services() -> list[str]:
+    """The services behind SSH, TTY and XDM that have a PAM file on this machine."""
+    return [service for services in SERVICES.values() for service in services if pam_file(service)]
+
+
 def guarded_services() -> list[str]:
-    """The PAM services that call the plugin in any of their lines."""
+    """The PAM services of which account calls the plugin: those whose logins obey the rules."""
     try:
-        services = sorted(os.listdir(PAM_FOLDER))
+        names = sorted(os.listdir(PAM_FOLDER))
     except OSError:
         return []
-    kinds = ("auth", "account", "session")
-    return [name for name in services if any(line.ours for kind in kinds for line in pam_lines(name, kind))]
+    found = (name for name in names if pam_file(name) and name not in GREETERS)
+    return [name for name in found if any(line.ours for line in pam_lines(name, "account"))]
 
 
 def unguarded_ways(service: str) -> Iterator[str]:
     """Why a guarded service may not come past the plugin: a line that is missing, or one that others leave out."""
-    for kind in ("auth", "account", "session"):
+    own = read_text(pam_file(service))
+    for kind in PAM_TYPES:
         lines = list(pam_lines(service, kind))
         at = next((place for place, line in enumerate(lines) if line.ours), None)
         if at is None:
-            yield f"{PAM_FOLDER}/{service}: has no {kind} line that calls the plugin"
+            if "accesscontrol.py" in own or service in known_services():
+                yield f"{pam_file(service)}: has no {kind} line that calls the plugin"
             continue
         for place, line in enumerate(lines[:at]):
             if place + line.skips >= at:
                 yield f"{line.at}: {kind}: '{line.control} {line.module}' can leave out the plugin at {lines[at].at}"
+
+
+def not_guarded() -> Iterator[str]:
+    """The services behind SSH, TTY and XDM that have a PAM file, and are not guarded."""
+    guarded = guarded_services()
+    for service in known_services():
+        if service not in guarded:
+            yield f"{pam_file(service)}: {service} is not guarded, and obeys no rule: run install.sh"
+
+
+def compiled_module_faults() -> Iterator[str]:
+    """Whether the compiled module is missing, or is for another Python than pam_python's: logins work, but slower."""
+    import glob
+    import struct
+
+    for path in (path for folder in PAM_PYTHON_FOLDERS for path in glob.glob(f"{folder}/pam_python.so")):
+        with open(path, "rb") as file:
+            found = re.search(rb"libpython3\.([0-9]+)", file.read())
+        if not found or not os.path.isfile(MODULE):
+            return
+        compiled = f"{os.path.dirname(MODULE)}/__pycache__/accesscontrol.cpython-3{found[1].decode()}.pyc"
+        source = os.stat(MODULE)
+        try:
+            with open(compiled, "rb") as file:
+                _, flags, when, size = struct.unpack("<4L", file.read(16))
+            if flags == 0 and (when, size) == (int(source.st_mtime), source.st_size):
+                return
+        except (OSError, struct.error):
+            pass
+        what = f"is not compiled for pam_python's Python 3.{found[1].decode()}: logins work, but are slower"
+        yield f"{MODULE}: {what}; run pam-accesscontrol as root, or install.sh"
+        return
 
 
 def rule_file_of(service: str) -> str:
@@ -2523,8 +3007,8 @@ def rule_file_of(service: str) -> str:
     for line in pam_lines(service, "account"):
         if line.ours:
             try:
-                return folded.rule_file(line.arguments.split()[1:])
-            except ValueError as error:
+                return rule_file_argument(line.arguments.split()[1:])
+            except RuleError as error:
                 raise UsageError(f"{line.at}: {error}") from None
     return RULE_FILE
 
@@ -2533,34 +3017,29 @@ def pam_service(name: str) -> str:
     """The PAM service for a name as rules use it: SSH, XDM, su. Raises UsageError."""
     services = SERVICES.get(name.upper(), (name.lower(),))
     for service in services:
-        if re.fullmatch("[a-z0-9_@+-][a-z0-9._@+-]*", service) and os.path.isfile(os.path.join(PAM_FOLDER, service)):
+        if pam_file(service):
             return service
-    if name.upper() in SERVICES or class_of(name.lower()):
+    if name.upper() in SERVICES or any(name.lower() in services for services in SERVICES.values()):
         return services[0]
     raise UsageError(f"there is no service {printable(name)}: SSH, TTY, XDM, or a file in {PAM_FOLDER}")
-
-
-def class_of(service: str) -> str:
-    """The name that rules use for a PAM service, empty for one that goes by its own."""
-    return next((name for name in SERVICES if service in SERVICES[name]), "")
 
 
 def covers(wide: tuple[int, int, int] | None, narrow: tuple[int, int, int] | None) -> bool:
     """Whether every address of one network lies in another; None is everywhere."""
     if wide is None or wide == narrow:
         return True
-    if narrow is None or folded.LOCAL in (wide, narrow):
+    if narrow is None or LOCAL in (wide, narrow):
         return False
     return wide[0] == narrow[0] and wide[2] >= narrow[2] and narrow[1] >> (wide[2] - narrow[2]) == wide[1]
 
 
-def unreachable(rules: Rules) -> Iterator[tuple[int, str]]:
+def unreachable(rules: RuleFile) -> Iterator[tuple[int, str]]:
     """The rules that can never decide, since for each of their entries an earlier rule always has."""
     earlier: dict[tuple[str, str, str | None], list[tuple[tuple[int, int, int] | None, int]]] = {}
     for rule in rules.rules:
         if rule.action == "NUMBER":
             continue
-        services = {"ALL", rule.service, class_of(rule.service.lower()) or rule.service}
+        services = {*LoginAttempt(rule.service.lower(), "", "").names, rule.service}
         by = []
         for entry in rule.entries:
             keys = {(rule.target, entry.name), ("USER", None), ("GROUP", None)}
@@ -2572,38 +3051,48 @@ def unreachable(rules: Rules) -> Iterator[tuple[int, str]]:
             earlier.setdefault((rule.service, rule.target, entry.name), []).append((entry.network, rule.line))
 
 
-def unknown_names(rules: Rules) -> Iterator[tuple[int, str]]:
+def unknown_names(rules: RuleFile) -> Iterator[tuple[int, str]]:
     """The users, groups and services that this machine does not know."""
-    import grp
-
     for rule in rules.rules:
         try:
             if rule.service != "ALL":
                 pam_service(rule.service)
         except UsageError as error:
             yield rule.line, str(error)
-        for entry in rule.entries:
+        for name in (entry.name for entry in rule.entries if entry.name is not None):
             try:
-                if entry.name is not None and rule.target == "USER":
-                    pwd.getpwnam(entry.name)
-                elif entry.name is not None:
-                    grp.getgrnam(entry.name)
-            except (KeyError, ValueError):
-                yield rule.line, f"there is no {rule.target.lower()} {printable(entry.name or '')}"
+                known = Person(name).account is not None if rule.target == "USER" else bool(find_group(name))
+            except UnknownGroup:
+                known = False
+            if not known:
+                yield rule.line, f"there is no {rule.target.lower()} {printable(name)}"
 
 
-def root_locked_out(rules: Rules) -> str:
+def rules_without_effect(rules: RuleFile) -> Iterator[tuple[int, str]]:
+    """The rules for services that are not guarded, and limits on services whose people nobody counts."""
+    guarded = guarded_services()
+    for rule in rules.rules:
+        if rule.service in ("ALL", *SERVICES):
+            continue
+        service = rule.service.lower()
+        if pam_file(service) and service not in guarded:
+            yield rule.line, f"{service} is not guarded, so this rule is not asked: run install.sh {service}"
+        if rule.action == "NUMBER" and service in NO_SESSION:
+            yield rule.line, f"{service} opens no session, so those who come in by it are not counted"
+
+
+def root_locked_out(rules: RuleFile) -> str:
     """Why root has no way in at all, as far as rules tell; empty where there is one."""
     entries = [entry for rule in rules.rules for entry in rule.entries if entry.name in (None, "root", "wheel", "sudo")]
     hosts = {"", "198.51.100.1", "2001:db8::1"}
-    for bits, number, ignored in filter(None, {entry.network for entry in entries} - {folded.LOCAL}):
-        hosts.add(_socket.inet_ntop(_socket.AF_INET if bits == 32 else _socket.AF_INET6,
-                                    (number << ignored).to_bytes(bits // 8, "big")))
-    groups = folded.Groups("root")
+    for bits, number, ignored in filter(None, {entry.network for entry in entries} - {LOCAL}):
+        family = _socket.AF_INET if bits == 32 else _socket.AF_INET6
+        hosts.add(_socket.inet_ntop(family, (number << ignored).to_bytes(bits // 8, "big")))
+    root = Person("root")
     closed = set()
     for service in ("sshd", "login", "lightdm"):
         for host in hosts:
-            decision = folded.decide(rules, Login(service, "root", host, groups))
+            decision = decide(rules, LoginAttempt(service, "root", host, person=root))
             if decision.verdict != "CLOSE" and all(limit.most for limit in decision.limits):
                 return ""
             closed.add(decision.where)
@@ -2611,15 +3100,15 @@ def root_locked_out(rules: Rules) -> str:
 
 
 def faults_of(path: str) -> Iterator[str]:
-    """Everything that check finds, as FILE:LINE: what."""
-    rules = folded.read_rules(os.path.abspath(path))
-    if rules.distrust:
-        yield f"{printable(path)}: {rules.distrust}"
+    """Everything that check finds in a rule file, as FILE:LINE: what."""
+    rules = load_rules(os.path.abspath(path))
+    if rules.error:
+        yield f"{printable(path)}: {rules.error}"
         if not os.path.isfile(path):
             return
-        rules = folded.parse(folded.read_text(path), path)
-    found = sorted([*rules.faults, *unreachable(rules), *unknown_names(rules)])
-    yield from (f"{printable(path)}:{line}: {what}" for line, what in found)
+        rules = parse(read_text(path), path)
+    found = [*rules.ignored, *unreachable(rules), *unknown_names(rules), *rules_without_effect(rules)]
+    yield from (f"{printable(path)}:{line}: {what}" for line, what in sorted(found))
     locked_out = root_locked_out(rules)
     if locked_out:
         yield f"{printable(path)}: {locked_out}"
@@ -2633,8 +3122,10 @@ def must_be_readable(path: str) -> None:
 
 def check(path: str | None) -> int:
     """Prints every fault of a rule file, and of the guarded services; returns 1 if there is any. Raises UsageError."""
+    if path is not None and not os.path.lexists(path):
+        raise UsageError(f"there is no file {printable(path)}")
     must_be_readable(path or RULE_FILE)
-    faults = list(faults_of(path or RULE_FILE))
+    faults = [*faults_of(path or RULE_FILE), *not_guarded(), *compiled_module_faults()]
     for service in guarded_services():
         faults += unguarded_ways(service)
     for fault in faults:
@@ -2644,99 +3135,148 @@ def check(path: str | None) -> int:
     return 1 if faults else 0
 
 
-def explain(name: str, user: str, address: str) -> int:
-    """Prints what a login would meet, and why; returns 0 for OPEN, 1 for CLOSE, 3 for ASK. Raises UsageError."""
-    if address and address != "LOCAL" and folded.parse_address(address) is None:
+def explain(name: str, user: str, address: str, caller: str) -> int:
+    """Prints what a login attempt would meet, and why; returns LET_IN, REFUSED or ASKED. Raises UsageError."""
+    if address and address != "LOCAL" and parse_address(address) is None:
         raise UsageError(f"{printable(address)} is no address: IPv4, IPv6, or LOCAL")
     service = pam_service(name)
-    login = Login(service, user, "" if address == "LOCAL" else address)
+    if service in CALLER_SERVICES:
+        user = caller or user
+    attempt = LoginAttempt(service, user, "" if address == "LOCAL" else address, caller)
+    place = f"from {attempt.rhost}" if attempt.rhost else "locally"
+    who = f"{printable(user)} {OVER.get(attempt.name, f'over {attempt.name}')} {place}"
+    if service not in guarded_services():
+        why = "it has no PAM file" if not pam_file(service) else "run install.sh"
+        print(f"let in: {who}: {service} is not guarded, so no rule is asked ({why})")
+        return LET_IN
     must_be_readable(rule_file_of(service))
-    rules = folded.read_rules(rule_file_of(service))
-    decision = folded.decide(rules, login)
-    place = f"from {address}" if login.rhost else "locally"
-    print(f"{decision.verdict:<7} {printable(user)} {folded.over(login)} {place}")
+    rules = load_rules(rule_file_of(service))
+    decision = decide(rules, attempt)
+    full, limits = look_at_limits(decision, attempt)
+    status, outcome = expected_outcome(decision, full)
+    print(f"{outcome}: {who}")
     print(f"rule    {decision.where}: {decision.why}")
     try:
-        login.groups.ask()
-        print(f"groups  {', '.join(map(printable, sorted(login.groups.names())))}")
-    except CannotTell as reason:
+        print(f"groups  {', '.join(map(printable, sorted(group_name(gid) or str(gid) for gid in attempt.person.gids)))}")
+    except Unknown as reason:
         print(f"groups  {reason}")
-    crowd = everybody() if decision.limits and os.geteuid() == 0 else None
-    for limit in decision.limits:
-        full = how_full(limit, user, login.groups.uid, crowd) if crowd else "only root can see who is in"
-        print(f"limit   {rules.where(limit.rule)}: {full}")
-    return STATUS[decision.verdict]
+    for line in limits:
+        print(f"limit   {line}")
+    if decision.verdict == "ASK":
+        by = f", asked by {printable(caller)}" if caller and attempt.name == "SU" else ""
+        print(f"prompt  {whom_to_ask(rules)[1]}{by}")
+    return status
 
 
-def how_full(limit: Limit, user: str, uid: int, crowd: Crowd) -> str:
-    """How full a limit is, and by whom."""
+def expected_outcome(decision: Decision, full: bool) -> tuple[int, str]:
+    """The exit status of explain, and its first words."""
+    if decision.verdict == "CLOSE":
+        return REFUSED, "refused"
+    if full:
+        return REFUSED, "refused, since a limit is full"
+    if decision.verdict == "OPEN":
+        return LET_IN, "let in"
+    return whom_to_ask(decision.rules)[0], {
+        ASKED: "asked about", LET_IN: "let in, since nobody is there to ask", REFUSED: "refused, since nobody can be asked"
+    }[whom_to_ask(decision.rules)[0]]
+
+
+def whom_to_ask(rules: RuleFile) -> tuple[int, str]:
+    """What ASK would come to just now, as an exit status and in words."""
     try:
-        return f"{folded.room(limit, user, uid, crowd)[1]}: {', '.join(crowd.names(limit, uid)) or 'nobody'}"
-    except CannotTell as reason:
-        return str(reason)
+        desktop, _ = find_desktop()
+    except (CannotAsk, OSError) as reason:
+        return REFUSED, str(reason)
+    if desktop is None:
+        status = LET_IN if rules.unattended == "OPEN" else REFUSED
+        return status, f"nobody is at the desktop, and UNATTENDED is {rules.unattended}"
+    console = ", if that text console is a desktop" if desktop.type == "tty" else ""
+    return ASKED, f"{printable(user_name(desktop.uid))}, at the desktop{console}"
 
 
-def everybody() -> Crowd:
-    """Who is in, at a close look. Raises UsageError without root, and OSError."""
+def look_at_limits(decision: Decision, attempt: LoginAttempt) -> tuple[bool, list[str]]:
+    """Whether a limit on a login attempt is full, and how full each is. Raises UsageError without root."""
+    if not decision.limits or decision.verdict == "CLOSE":
+        return False, []
+    full, told = False, []
+    sessions, groups = open_sessions(decision.limits)
+    for limit in decision.limits:
+        where = decision.rules.where(limit.rule)
+        if limit.target == "GROUP" and limit.name is not None and limit.name not in groups:
+            told.append(f"{where}: {printable(limit.name)} cannot be looked up")
+            full = full or attempt.person.uid != 0
+            continue
+        has_room, how_full, uids = sessions.look_at(limit, attempt.person, groups)
+        full = full or not has_room
+        told.append(f"{where}: {how_full}: {sessions.names(uids)}")
+    return full, told
+
+
+def open_sessions(limits: Iterable[Limit]) -> tuple[OpenSessions, dict[str, CountedGroup]]:
+    """Who is in, and the groups of some limits, as far as they are known. Raises UsageError without root, and OSError."""
     if os.geteuid() != 0:
-        raise UsageError("only root can see who is in")
-    with Registry() as registry:
-        return folded.at_a_closer_look(registry)
+        raise UsageError("only root can see who is in, and a limit has a say here")
+    groups = counted_groups(limits, 0)
+    logind = logind_sessions()
+    for group in groups.values():
+        for session in logind:
+            group.look_up(session.uid)
+    with SessionRegistry() as registry:
+        return OpenSessions([it for it in registry.sessions if it.lives()], logind), groups
 
 
 def status(as_json: bool) -> int:
     """Prints what is guarded, who is in, and how full each limit is, for people or for scripts. Raises UsageError."""
-    crowd = everybody()
     guarded = {service: list(unguarded_ways(service)) for service in guarded_services()}
     files = sorted({rule_file_of(service) for service in guarded} or {RULE_FILE})
-    limits = [
-        limit_status(f"{rules.where(rule)} {rule.service}", folded.Limit(rule, entry.name, entry.most), crowd)
-        for rules in map(folded.read_rules, files)
-        for rule in rules.rules
-        if rule.action == "NUMBER"
-        for entry in rule.entries
-    ]
+    limits = [(rules, Limit(rule, entry)) for rules in map(load_rules, files) for rule in rules.rules
+              if rule.action == "NUMBER" for entry in rule.entries]
+    sessions, groups = open_sessions(limit for _, limit in limits)
+    told = [limit_status(rules, limit, sessions, groups) for rules, limit in limits]
     people = [
-        {"who": it.who, "service": it.kind, "since": it.since, "pid": it.pid, "action": it.action, "rule": it.where}
-        for it in crowd.ours
+        {"who": it.who, "service": it.name, "since": it.since, "pid": it.pid, "action": it.action, "rule": it.where}
+        for it in sessions.records
     ]
-    others = {uid for _, uid in crowd.others} - {session.uid for session in crowd.ours}
-    names = sorted(column(folded.user_name(uid)) for uid in others)
+    others = {session.uid for session in sessions.others} - {session.uid for session in sessions.records}
+    names = sorted(column(user_name(uid)) for uid in others)
     if as_json:
         import json
 
-        print(json.dumps({"guarded": guarded, "in": people, "in_otherwise": names, "limits": limits}, indent=2))
+        lists = {"guarded": guarded, "not_guarded": list(not_guarded()), "in": people, "in_otherwise": names}
+        print(json.dumps({**lists, "limits": told}, indent=2))
         return 0
     print("guarded  " + (", ".join(guarded) or "nothing: run install.sh"))
-    for fault in (fault for faults in guarded.values() for fault in faults):
+    for fault in (*(fault for faults in guarded.values() for fault in faults), *not_guarded()):
         print(f"         {fault}")
-    for session in crowd.ours:
+    for session in sessions.records:
         since = time.strftime("%Y-%m-%d %H:%M", time.localtime(session.since))
-        print(f"in       {session.who}  {session.kind}  since {since}  {session.action}  {session.where}")
+        print(f"in       {session.who}  {session.name}  since {since}  {session.action}  {session.where}")
     for name in names:
         print(f"in       {name}  by a service that is not guarded, or since before")
-    for limit in limits:
+    for limit in told:
         print(f"limit    {limit['rule']}: {limit['state']}")
     return 0
 
 
-def limit_status(where: str, limit: Limit, crowd: Crowd) -> dict[str, Any]:
+def limit_status(
+    rules: RuleFile, limit: Limit, sessions: OpenSessions, groups: dict[str, CountedGroup]
+) -> dict[str, Any]:
     """How full a limit is, as `status` tells it; of each person's own limit, just what it is."""
-    told: dict[str, Any] = {"rule": where, "target": limit.target, "name": limit.name or "ALL", "most": limit.most}
+    told: dict[str, Any] = {"rule": f"{rules.where(limit.rule)} {limit.rule.service}", "target": limit.target}
+    told.update(name=limit.name or "ALL", most=limit.most)
     if limit.target == "USER" and limit.name is None:
         return {**told, "state": f"everybody: {limit.most} sessions each"}
-    user = limit.name or ""
-    try:
-        uid = pwd.getpwnam(user).pw_uid if limit.target == "USER" else -1
-        return {**told, "state": how_full(limit, user, uid, crowd), "who": crowd.names(limit, uid)}
-    except (CannotTell, KeyError, ValueError):
-        return {**told, "state": f"{printable(user)} is not known, or the directory did not answer"}
+    person = Person(limit.name or "")
+    if (limit.target == "USER" and person.uid < 0) or (limit.name and limit.target == "GROUP" and limit.name not in groups):
+        return {**told, "state": f"{printable(limit.name or '')} is not known, or the directory did not answer"}
+    _, how_full, uids = sessions.look_at(limit, person, groups)
+    return {**told, "state": f"{how_full}: {sessions.names(uids)}", "who": sorted(map(user_name, uids))}
 
 
 def try_window() -> NoReturn:
     """Shows the dialog, with made-up data, on the desktop of whoever calls; prints the answer. Raises UsageError."""
     try:
-        folded.show_question(folded.made_up_question())
+        show_question(made_up_question())
     except ImportError:
         raise UsageError("there is no PyQt5: install python3-pyqt5") from None
 
@@ -2750,49 +3290,56 @@ def parse_arguments(arguments: list[str]) -> Any:
             raise UsageError(f"{message} (see {self.prog} --help)")
 
     def narrow(prog: str) -> argparse.HelpFormatter:
-        return argparse.HelpFormatter(prog, width=78)
+        return argparse.RawDescriptionHelpFormatter(prog, width=78)
 
-    what = "Who may log in to this machine, and why."
-    parser = Parser(prog="pam-accesscontrol", description=what, formatter_class=narrow)
+    parser = Parser(prog="pam-accesscontrol", description="Who may log in to this machine, and why.",
+                    epilog="example: pam-accesscontrol explain SSH bob 192.0.2.7", formatter_class=narrow)
+    parser.add_argument("--version", action="version", version=f"pam-accesscontrol {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def add(name: str, what: str, description: str) -> Any:
-        return commands.add_parser(name, help=what, description=description, formatter_class=narrow)
+    def add(name: str, what: str, description: str, example: str) -> Any:
+        epilog = f"example: {example}"
+        return commands.add_parser(name, help=what, description=description, epilog=epilog, formatter_class=narrow)
 
     one = add("check", "look for faults in the rules and in what is guarded",
-              "Prints each fault as FILE:LINE: what. Status: 0 none, 1 some, 2 usage.")
+              "Prints each fault as FILE:LINE: what. Status: 0 none, 1 some, 2 usage.",
+              "pam-accesscontrol check /root/new.conf")
     one.add_argument("file", nargs="?", metavar="FILE", help=f"a rule file (default: {RULE_FILE})")
-    one = add("explain", "tell what a login would meet, and why",
-              "Prints verdict, rule, groups, limits. Status: 0 OPEN, 1 CLOSE, 3 ASK, 2 usage.")
+    one = add("explain", "tell what a login attempt would meet, and why",
+              "Prints the outcome, the rule, groups and limits.\nStatus: 0 let in, 1 refused, 2 usage, 3 asked about.",
+              "pam-accesscontrol explain SSH bob 192.0.2.7\n         pam-accesscontrol explain --caller erin SU bob")
+    one.add_argument("--caller", default="", metavar="USER", help="who calls su or sudo; rules for SUDO mean the caller")
     one.add_argument("service", metavar="SERVICE", help="SSH, TTY, XDM, or a PAM service such as su")
-    one.add_argument("user", metavar="USER", help="a login name")
+    one.add_argument("user", metavar="USER", help="a login name; for sudo, the caller's")
     one.add_argument("address", nargs="?", default="", metavar="ADDRESS", help="where from (default: LOCAL)")
     one = add("status", "tell what is guarded, who is in, and how full each limit is",
-              "Prints what is guarded, who is in, and each limit. Needs root.")
+              "Prints what is guarded, who is in, and each limit. Needs root.", "sudo pam-accesscontrol status --json")
     one.add_argument("--json", action="store_true", help="for scripts")
-    add("ask", "show the dialog on your own desktop, to see what it looks like",
-        "Shows the dialog, with made-up data, and prints the answer: allow, deny or timeout.")
+    add("ask", "show the question on your own desktop, to see what it looks like",
+        "Shows the question, with made-up data, and prints the answer: allow, deny or\ntimeout.", "pam-accesscontrol ask")
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str]) -> int:
-    """The command pam-accesscontrol: returns its exit status."""
+    """The command pam-accesscontrol: returns its exit status. install.sh and the question call it, too."""
+    if arguments == ["--window"]:
+        window_main()
+    if arguments == ["--services"]:
+        print("\n".join(f"{name} {service}" for name, services in SERVICES.items() for service in services))
+        return 0
     try:
         chosen = parse_arguments(arguments)
         if chosen.command == "check":
-            if chosen.file is not None and not os.path.lexists(chosen.file):
-                raise UsageError(f"there is no file {printable(chosen.file)}")
             return check(chosen.file)
         if chosen.command == "status":
             return status(chosen.json)
         if chosen.command == "ask":
             try_window()
-        return explain(chosen.service, chosen.user, chosen.address)
+        return explain(chosen.service, chosen.user, chosen.address, chosen.caller)
     except (UsageError, ValueError, OSError) as error:
         print(f"pam-accesscontrol: {error}", file=sys.stderr)
-        return 2
-''')
+        return USAGE
 
 
 if __name__ == "__main__":
-    sys.exit(folded.dialog_main() if sys.argv[1:] == ["--dialog"] else folded.main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))
