@@ -42,18 +42,21 @@ SERVICES = {
     "SSH": ("sshd",),
     "TTY": ("login", "remote"),
     "XDM": (
-        *("gdm", "gdm-password", "gdm-fingerprint", "gdm-smartcard", "gdm-autologin", "sddm", "sddm-autologin"),
-        *("lightdm", "lightdm-autologin", "xdm", "kdm", "kdm-np", "lxdm", "slim", "wdm", "greetd", "ly"),
-        *("plasmalogin", "plasmalogin-autologin", "nodm", "emptty", "cosmic-greeter", "lemurs"),
+        *("gdm", "gdm-password", "gdm-fingerprint", "gdm-smartcard", "gdm-smartcard-pkcs11-exclusive"),
+        *("gdm-smartcard-sssd-exclusive", "gdm-smartcard-sssd-or-password", "gdm-switchable-auth", "gdm-autologin"),
+        *("sddm", "sddm-autologin", "lightdm", "lightdm-autologin", "xdm", "kdm", "kdm-np", "lxdm", "slim", "wdm"),
+        *("greetd", "ly", "ly-autologin", "plasmalogin", "plasmalogin-autologin", "nodm", "emptty", "cosmic-greeter"),
+        *("lemurs", "weston-autologin", "cage", "ddm", "ddm-autologin", "mdm", "mdm-autologin", "entrance"),
     ),
 }
 GREETERS = (  # they ask who somebody is, and log nobody in
     *("lightdm-greeter", "sddm-greeter", "greetd-greeter", "gdm-launch-environment", "plasmalogin-greeter"),
 )
 ASKED_IN_SESSION = ("SSH", "TTY", "XDM", "SU")  # they always open a session; every other service is asked in account
-CALLER_SERVICES = ("sudo", "sudo-i")  # their session is that of the user whom the caller becomes
-NO_SESSION = (  # services known to open no session for the person who logs in
-    *("sudo", "sudo-i", "vsftpd", "dovecot", "proftpd", "ftp", "cups", "polkit-1", "openvpn", "smtp", "imap", "pop"),
+CALLER_SERVICES = ("sudo", "sudo-i", "doas", "polkit-1")  # their session is that of the user whom the caller becomes
+NO_SESSION = (  # services that open no session for the person who logs in, or heed no refusal of it (measured)
+    *CALLER_SERVICES,
+    *("vsftpd", "pure-ftpd", "dovecot", "cups", "openvpn", "imap", "pop", "pop3", "smtp", "exim", "exim4", "courier"),
 )
 
 
@@ -367,7 +370,7 @@ def cannot_end_a_name(name: str, place: str) -> bool:
 
 
 def is_name(text: str, quoted: bool) -> bool:
-    """Whether a text can be the name of a user or a group: no control character and, unquoted, none that parts names."""
+    """Whether a text can be a user's or a group's name: no control character and, unquoted, none that parts names."""
     if text.isalnum():
         return True
     return text != "" and min(text) >= " " and "\x7f" not in text and (quoted or NOT_IN_A_NAME.isdisjoint(text))
@@ -457,7 +460,7 @@ def plain_host(rhost: str) -> str:
 
 
 class Person:
-    """What the directory knows of a user, through NSS alone: files, LDAP and SSSD are one thing. Asked once, when needed.
+    """What the directory knows of a user, through NSS alone: files, LDAP and SSSD are one thing. Asked when needed.
 
     A person is a uid: whoever has a second name has it in `names`, too.
     """
@@ -644,9 +647,9 @@ def entry_fits(entry: Entry, rule: Rule, attempt: LoginAttempt) -> bool:
     """
     if rule.target == "USER" and entry.whole == attempt.user:
         return True
-    if rule.target == "USER" and entry.name is not None and entry.name != attempt.user:
-        if rule.action == "OPEN" or entry.name not in attempt.person.names:
-            return False
+    literal = entry.name is None or entry.name == attempt.user
+    if rule.target == "USER" and not literal and (rule.action == "OPEN" or entry.name not in attempt.person.names):
+        return False
     doubt = None
     try:
         if entry.network is not None and not comes_from(attempt, entry.network):
@@ -738,7 +741,9 @@ class SessionRecord(Record):
         return self.pid > 0 and process_start(self.pid) == self.start
 
 
-def new_session(attempt: LoginAttempt, decision: Decision, answer: str, groups: Iterable[CountedGroup]) -> SessionRecord:
+def new_session(
+    attempt: LoginAttempt, decision: Decision, answer: str, groups: Iterable[CountedGroup]
+) -> SessionRecord:
     """The record of the session that this process is about to open. Raises Unknown for a stranger, and OSError."""
     gids = set(attempt.person.gids)
     # Where a directory is away, getgrouplist(3) knows less than the group itself.
@@ -828,8 +833,10 @@ class SessionRegistry:
 
     def close(self, session: SessionRecord) -> None:
         """Marks a session as closed by PAM: logind learns of its end up to 0.1 s later (measured)."""
-        left = [it for it in self.sessions if it.line() != session.line() and (it.pid, it.answer) != (session.pid, CLOSED)]
-        self.write("sessions", [*left, SessionRecord(**{**session.__dict__, "gids": ",", "answer": CLOSED})])
+        closed = SessionRecord(**{**session.__dict__, "gids": ",", "answer": CLOSED})
+        ends = (closed.pid, CLOSED)
+        kept = [it for it in self.sessions if it.line() != session.line() and (it.pid, it.answer) != ends]
+        self.write("sessions", [*kept, closed])
 
     def answer_in_use(self, key: str) -> bool:
         """Whether a session lives that this answer let in."""
@@ -913,7 +920,7 @@ def take_lock() -> int:
 
 
 def write_lock_line(descriptor: int) -> None:
-    """Writes down who has taken the lock, and when, so that one who takes it twice is not taken for one who keeps it."""
+    """Writes down who has taken the lock, and when: one that takes it twice does not keep it."""
     try:
         os.pwrite(descriptor, b"%-20d %-20d\n" % (os.getpid(), time.monotonic_ns()), 0)
     except OSError:
@@ -1216,7 +1223,7 @@ class Question:
 
 
 def milliseconds_up() -> int:
-    """Milliseconds since the boot, sleep counted in, whatever becomes of the clock on the wall. See clock_gettime(2)."""
+    """Milliseconds since the boot, sleep counted in, however the clock is set. See clock_gettime(2)."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
 
 
@@ -1260,7 +1267,7 @@ def describe_proof(attempt: LoginAttempt, info: str) -> str:
 def key_comment(person: Person, blob: str) -> str:
     """The comment behind a key in its user's authorized_keys, empty where there is none. See sshd(8).
 
-    Read as that user: the path is theirs to choose, and a link to /proc/kmsg made root read the kernel's log (measured).
+    Read as that user: the path is theirs to choose, and by a link to /proc/kmsg root read the kernel's log (measured).
     """
     if person.account is None or os.geteuid() != 0:
         return ""
@@ -1349,20 +1356,22 @@ class WindowProcess:
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # which importing signal put there
             signal.signal(signal.SIGINT, signal.SIG_DFL)
         account = pwd.getpwuid(desktop.uid)
+        name, home = account.pw_name, account.pw_dir
         session = {name: getattr(desktop, name) for name in ("id", "type", "display", "leader", "scope")}
+        command = ["/usr/bin/python3", "-I", loader, "--window"]
         reader, self.writer = os.pipe()
         try:
             os.write(self.writer, json.dumps({**message, "session": session}).encode() + b"\n")  # no reader: no SIGPIPE
             with subprocess.Popen(  # nosec B603  # a shell that leaves at once, and writes down the pid
-                ["/bin/sh", "-c", 'exec 3<&0; "$@" <&3 3<&- & echo $!', "sh", "/usr/bin/python3", "-I", loader, "--window"],
+                ["/bin/sh", "-c", 'exec 3<&0; "$@" <&3 3<&- & echo $!', "sh", *command],
                 stdin=reader,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={"HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name, "PATH": "/usr/bin:/bin"},
+                env={"HOME": home, "USER": name, "LOGNAME": name, "PATH": "/usr/bin:/bin"},
                 cwd="/",
                 user=desktop.uid,
                 group=account.pw_gid,
-                extra_groups=os.getgrouplist(account.pw_name, account.pw_gid),
+                extra_groups=os.getgrouplist(name, account.pw_gid),
                 umask=0o077,
                 start_new_session=True,
             ) as shell:
@@ -1373,14 +1382,19 @@ class WindowProcess:
             raise
         finally:
             os.close(reader)
-        os.set_inheritable(self.reader, False)
         self.told = b""
-        pid = self.read_line(time.monotonic() + SHOWN_WITHIN) or ""
-        self.pid = int(pid) if pid.isdecimal() and process_uid(int(pid)) == desktop.uid else 0
-        self.start = process_start(self.pid) if self.pid else -1
-        self.adopt(desktop)
+        try:
+            pid = self.read_line(time.monotonic() + SHOWN_WITHIN) or ""
+            self.pid = int(pid) if pid.isdecimal() and process_uid(int(pid)) == desktop.uid else 0
+            self.start = process_start(self.pid) if self.pid else -1
+            self.adopt(desktop)
+        except BaseException:
+            self.close()
+            raise
 
-    def read_line(self, deadline: float, others: Sequence[int] = (), idle: Callable[[], object] | None = None) -> str | None:
+    def read_line(
+        self, deadline: float, others: Sequence[int] = (), idle: Callable[[], object] | None = None
+    ) -> str | None:
         """The next word; empty at its end or when time is up. None when another descriptor is closed at its other end.
 
         `idle` is called every RENEWED_EVERY seconds; `deadline` is in seconds of time.monotonic().
@@ -1516,7 +1530,7 @@ def living_queue(registry: SessionRegistry) -> list[Waiting]:
 
 
 def leave_queue(question: Question, registry: SessionRegistry) -> None:
-    """Gives the place back. What else waits of the same person goes to the end, or one with many keys is always next."""
+    """Gives the place back. What else waits of the same person goes to the end: one with many keys is not always next."""
     queue = [it for it in living_queue(registry) if it.pid != os.getpid() or it.key != question.key]
     others, same = ([it for it in queue if (it.uid == question.uid) == same] for same in (False, True))
     registry.write("queue", [*others, *same])
@@ -1564,7 +1578,7 @@ def renew_place(question: Question, outcome: Outcome) -> bool:
 
 
 def show(question: Question, outcome: Outcome, loader: str, hangup: Sequence[int]) -> None:
-    """Shows the question to the owner of the desktop, and puts the word into `outcome`. Raises OSError and CannotAsk."""
+    """Shows the question to the owner of the desktop; the word is in `outcome`. Raises OSError and CannotAsk."""
     desktop, others = find_desktop()
     if desktop is None:
         outcome.word = outcome.owner = "nobody"
@@ -1649,7 +1663,7 @@ def write_down_missed(
         kept.append(Missed(**{**missed.__dict__, "pid": window.pid, "start": window.start}))
     kept.append(Missed(owner_uid=owner_uid, pid=window.pid, start=window.start, since=question.since,
                        service=column(attempt.name), user=column(attempt.user), rhost=column(attempt.rhost)))
-    registry.write("missed", kept[-50:])
+    registry.write("missed", kept[-20:])
 
 
 def has_hung_up(connections: Sequence[int], seconds: float) -> bool:
@@ -1699,7 +1713,8 @@ def tell_owner(ended: SessionRecord, attempt: LoginAttempt, remember: int, loade
     lasted = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - (answer.first or ended.began)
     window = WindowProcess(desktop, {
         "kind": "notice", "service": printable(attempt.name), "user": printable(attempt.user),
-        "rhost": printable(attempt.rhost), "seconds": lasted // 1_000_000_000, "logins": answer.logins, "delay": remember,
+        "rhost": printable(attempt.rhost), "seconds": lasted // 1_000_000_000, "logins": answer.logins,
+        "delay": remember,
     }, loader)
     window.close()
     with SessionRegistry() as registry:
@@ -2674,7 +2689,7 @@ def rule_file_argument(arguments: list[str]) -> str:
 
 
 def rules_for(arguments: list[str], attempt: LoginAttempt) -> RuleFile:
-    """The rules by which a login attempt is judged, read anew at every call; what is wrong with a line is logged once."""
+    """The rules by which a login attempt is judged; what is wrong with a line is logged once."""
     try:
         path = rule_file_argument(arguments)
     except RuleError as error:
@@ -2690,21 +2705,20 @@ def is_judged(attempt: LoginAttempt, phase: str) -> bool:
     """Whether a call decides about a person at all.
 
     No greeter logs anybody in. The session of sudo is that of the user whom the caller becomes; the caller was judged
-    before. And a host that is not root and runs as the very user it asks about, as screen lockers do, can let in
-    nobody who is not in.
+    before. And a host that is and was nothing but the very user it asks about, as screen lockers are, can let in nobody
+    who is not in; one that has dropped its root for a moment can. See getresuid(2).
     """
     if attempt.service in GREETERS or (phase == "session" and attempt.service in CALLER_SERVICES):
         return False
-    return os.geteuid() == 0 or attempt.person.uid != os.getuid()
+    return os.geteuid() == 0 or set(os.getresuid()) != {attempt.person.uid}
 
 
 def judge(phase: str, refusal: int, pamh: Any, flags: int, arguments: list[str]) -> int:
     """One PAM call that may refuse: returns `refusal`, or PAM_IGNORE, since no rule vouches for anybody."""
     gc.freeze()  # pam_python ends its Python with the PAM handle, and to look for cycles then takes 2 ms (tests/bench)
-    service = ""
+    service = item(pamh, "service")
     try:
         attempt = attempt_of(pamh)
-        service = attempt.service
         if not is_judged(attempt, phase):
             return int(pamh.PAM_IGNORE)
         rules = rules_for(arguments[1:], attempt)
@@ -2719,7 +2733,7 @@ def judge(phase: str, refusal: int, pamh: Any, flags: int, arguments: list[str])
     except BaseException as error:  # pam_python would refuse, too, but the log would not say who was at the door
         log_error(phase, "refused", error)
     if phase == "session":
-        end_host(service or item(pamh, "service"))
+        end_host(service)
     return refusal
 
 
@@ -2749,6 +2763,7 @@ def enforce(phase: str, attempt: LoginAttempt, decision: Decision, pamh: Any) ->
             if limits:
                 take_place(attempt, decision, limits)
         if attempt.service in NO_SESSION:
+            kept["granted"] = True
             monthly(attempt, decision.action, "granted", f"{decision.where} {decision.answer}".rstrip())
         return
     answer = NOT_ASKED
@@ -2757,7 +2772,8 @@ def enforce(phase: str, attempt: LoginAttempt, decision: Decision, pamh: Any) ->
     elif decision.verdict == "ASK":
         answer = ask_owner(attempt, decision, pamh)
     kept["session"] = take_place(attempt, decision, decision.limits, answer)
-    monthly(attempt, decision.action, "granted", f"{decision.where} {decision.answer}".rstrip())
+    if "granted" not in kept:
+        monthly(attempt, decision.action, "granted", f"{decision.where} {decision.answer}".rstrip())
 
 
 def refuse(phase: str, attempt: LoginAttempt, refused: Refused, pamh: Any, flags: int) -> None:
@@ -2792,44 +2808,27 @@ def end_host(service: str) -> None:
     if service in IGNORES_REFUSAL:
         os._exit(IGNORES_REFUSAL[service])
     if service == "sshd":
-        try:
-            end_sshd_soon(os.getpid())
-        except (OSError, ValueError, ImportError) as error:
-            log_error("session", "sshd goes on", error)
+        end_sshd_soon()
 
 
-def end_sshd_soon(pid: int) -> None:
+def end_sshd_soon() -> None:
     """Has sshd's process end some seconds from now: it shows the refusal to who runs a command, and ends by itself.
 
     Without a command (`ssh -N`) it would go on for ever, with its tunnel up. alarm(2) does not do it: sshd cancels that
-    (measured). So a process waits, that is nobody's child and has nothing of sshd's open. Raises OSError.
+    (measured). A timer of timer_create(2) is not touched, and ends with the process. SIGTERM goes on to sshd's child.
     """
-    import select
-    import signal
+    import ctypes
 
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # which importing signal put there
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    sshd = os.pidfd_open(pid)  # so that it is sshd, and no other process with its pid, that is ended
-    child = os.fork()
-    if child > 0:
-        os.close(sshd)
-        try:
-            os.waitpid(child, 0)
-        except ChildProcessError:
-            pass  # the host ignores SIGCHLD
-        return
-    try:
-        if os.fork() == 0:
-            os.setsid()
-            os.dup2(sshd, 3)
-            os.closerange(0, 3)
-            os.closerange(4, 65536)
-            for seconds, number in zip(SSHD_ENDS_AFTER, (signal.SIGTERM, signal.SIGKILL)):
-                if select.select([3], [], [], seconds)[0]:
-                    break
-                signal.pidfd_send_signal(3, number)
-    finally:
-        os._exit(0)
+    seconds = 0
+    libc = ctypes.CDLL(None)
+    for wait, number in zip(SSHD_ENDS_AFTER, (15, 9)):
+        seconds += wait
+        value = [0] * (ctypes.sizeof(ctypes.c_void_p) // ctypes.sizeof(ctypes.c_int))
+        event = (ctypes.c_int * 16)(*value, number, 0)  # struct sigevent, its sigev_notify SIGEV_SIGNAL
+        timer, when = ctypes.c_void_p(), (ctypes.c_long * 4)(0, 0, seconds, 0)
+        clock = time.CLOCK_MONOTONIC
+        if libc.timer_create(clock, event, ctypes.byref(timer)) or libc.timer_settime(timer, 0, when, None):
+            syslog(LOG_ERR, "session: refused, and sshd goes on: there is no timer to be had")
 
 
 def pam_sm_authenticate(pamh: Any, flags: int, argv: list[str]) -> int:
@@ -2871,8 +2870,9 @@ def pam_sm_close_session(pamh: Any, flags: int, argv: list[str]) -> int:
                 tell_owner(session, attempt, remember, loader_of(pamh))
     except CannotAsk as reason:
         syslog(LOG_INFO, f"session: the owner is not told of the end: {reason}")
-    except OSError as error:
-        syslog(LOG_WARNING, f"session: a place is given back only when its process ends: {error}")
+    except OSError as error:  # of no matter where the host has dropped its root since, as proftpd does
+        priority = LOG_WARNING if os.geteuid() == 0 else LOG_INFO
+        syslog(priority, f"session: a place is given back only when its process ends: {error}")
     except BaseException as error:
         log_error("session", "closed", error)
     return int(pamh.PAM_IGNORE)
@@ -2884,7 +2884,7 @@ PAM_FOLDER = "/etc/pam.d"
 VENDOR_FOLDERS = ("/usr/lib/pam.d", "/usr/etc/pam.d")  # where libpam looks for what is not in /etc/pam.d
 PAM_TYPES = ("auth", "account", "session")
 PAM_LINE = r"(?i)-?(auth|account|session|password)\s+(\[[^]]*\]|\S+)\s+(\S+)\s*(.*)"
-PAM_PYTHON_FOLDERS = ("/lib/*/security", "/usr/lib/*/security", "/lib64/security", "/usr/lib64/security", "/lib/security")
+PAM_PYTHON_FOLDERS = ("/lib/*/security", "/usr/lib/*/security", "/lib*/security", "/usr/lib*/security")
 NO_SERVICE = re.compile(r".*(~|\.bak|\.orig|\.rpmnew|\.rpmsave|\.rpmorig|\.pacnew|\.pacsave|\.dpkg-[a-z]+)")
 LET_IN, REFUSED, USAGE, ASKED = 0, 1, 2, 3  # exit statuses of explain
 
@@ -3157,7 +3157,8 @@ def explain(name: str, user: str, address: str, caller: str) -> int:
     print(f"{outcome}: {who}")
     print(f"rule    {decision.where}: {decision.why}")
     try:
-        print(f"groups  {', '.join(map(printable, sorted(group_name(gid) or str(gid) for gid in attempt.person.gids)))}")
+        names = sorted(group_name(gid) or str(gid) for gid in attempt.person.gids)
+        print(f"groups  {', '.join(map(printable, names))}")
     except Unknown as reason:
         print(f"groups  {reason}")
     for line in limits:
@@ -3176,9 +3177,10 @@ def expected_outcome(decision: Decision, full: bool) -> tuple[int, str]:
         return REFUSED, "refused, since a limit is full"
     if decision.verdict == "OPEN":
         return LET_IN, "let in"
-    return whom_to_ask(decision.rules)[0], {
-        ASKED: "asked about", LET_IN: "let in, since nobody is there to ask", REFUSED: "refused, since nobody can be asked"
-    }[whom_to_ask(decision.rules)[0]]
+    status, _ = whom_to_ask(decision.rules)
+    if status == ASKED:
+        return status, "asked about"
+    return status, "let in, since nobody is there to ask" if status == LET_IN else "refused, since nobody can be asked"
 
 
 def whom_to_ask(rules: RuleFile) -> tuple[int, str]:
@@ -3213,7 +3215,7 @@ def look_at_limits(decision: Decision, attempt: LoginAttempt) -> tuple[bool, lis
 
 
 def open_sessions(limits: Iterable[Limit]) -> tuple[OpenSessions, dict[str, CountedGroup]]:
-    """Who is in, and the groups of some limits, as far as they are known. Raises UsageError without root, and OSError."""
+    """Who is in, and the groups of some limits, as far as they are known. Raises UsageError, and OSError."""
     if os.geteuid() != 0:
         raise UsageError("only root can see who is in, and a limit has a say here")
     groups = counted_groups(limits, 0)
@@ -3267,7 +3269,7 @@ def limit_status(
     if limit.target == "USER" and limit.name is None:
         return {**told, "state": f"everybody: {limit.most} sessions each"}
     person = Person(limit.name or "")
-    if (limit.target == "USER" and person.uid < 0) or (limit.name and limit.target == "GROUP" and limit.name not in groups):
+    if person.uid < 0 if limit.target == "USER" else limit.name is not None and limit.name not in groups:
         return {**told, "state": f"{printable(limit.name or '')} is not known, or the directory did not answer"}
     _, how_full, uids = sessions.look_at(limit, person, groups)
     return {**told, "state": f"{how_full}: {sessions.names(uids)}", "who": sorted(map(user_name, uids))}
@@ -3308,7 +3310,7 @@ def parse_arguments(arguments: list[str]) -> Any:
     one = add("explain", "tell what a login attempt would meet, and why",
               "Prints the outcome, the rule, groups and limits.\nStatus: 0 let in, 1 refused, 2 usage, 3 asked about.",
               "pam-accesscontrol explain SSH bob 192.0.2.7\n         pam-accesscontrol explain --caller erin SU bob")
-    one.add_argument("--caller", default="", metavar="USER", help="who calls su or sudo; rules for SUDO mean the caller")
+    one.add_argument("--caller", default="", metavar="USER", help="who calls su or sudo")
     one.add_argument("service", metavar="SERVICE", help="SSH, TTY, XDM, or a PAM service such as su")
     one.add_argument("user", metavar="USER", help="a login name; for sudo, the caller's")
     one.add_argument("address", nargs="?", default="", metavar="ADDRESS", help="where from (default: LOCAL)")
@@ -3316,7 +3318,7 @@ def parse_arguments(arguments: list[str]) -> Any:
               "Prints what is guarded, who is in, and each limit. Needs root.", "sudo pam-accesscontrol status --json")
     one.add_argument("--json", action="store_true", help="for scripts")
     add("ask", "show the question on your own desktop, to see what it looks like",
-        "Shows the question, with made-up data, and prints the answer: allow, deny or\ntimeout.", "pam-accesscontrol ask")
+        "Shows the question, with made-up data, and prints the answer: allow, deny, timeout.", "pam-accesscontrol ask")
     return parser.parse_args(arguments)
 
 

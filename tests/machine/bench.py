@@ -196,7 +196,7 @@ def against_empty(case: str, goal: str, text: str, rules: Callable[[str], None])
     return median(ours)
 
 
-@pytest.mark.parametrize(("number", "goal"), [(10, "1.20"), (1_000, "1.25"), (10_000, "1.40"), (100_000, "2.5")])
+@pytest.mark.parametrize(("number", "goal"), [(10, "1.10"), (1_000, "1.12"), (10_000, "1.20"), (100_000, "1.9")])
 def test_user_rules(number: int, goal: str, rules) -> None:
     against_empty(f"{number:,} USER rules", goal, user_rules(number), rules)
 
@@ -206,12 +206,12 @@ def test_instructions_and_memory_for_ten_rules(rules) -> None:
     ours, empty = instructions("bench-ours"), instructions("bench-empty")
     row("10 USER rules, instructions", "none", f"{ours / empty:.2f}", f"{ours:.0f} million, empty {empty:.0f} million")
     most, least = memory("bench-ours"), memory("bench-empty")
-    row("10 USER rules, peak memory", "1.15", f"{most / least:.2f}", f"{most:.1f} MiB, empty {least:.1f} MiB")
+    row("10 USER rules, peak memory", "1.20", f"{most / least:.2f}", f"{most:.1f} MiB, empty {least:.1f} MiB")
 
 
 def test_group_rules(rules) -> None:
     with groups_in_etc(1_000):
-        ours = against_empty("1,000 GROUP rules", "1.30", group_rules(1_000), rules)
+        ours = against_empty("1,000 GROUP rules", "1.15", group_rules(1_000), rules)
         write_access(*(f"(group{n})" for n in range(999)), "(lp)")
         [access] = in_turns("bench-access", pairs=5)
     times = f"{median(access) / ours:.1f} times"
@@ -219,13 +219,13 @@ def test_group_rules(rules) -> None:
 
 
 def test_rules_with_addresses(rules) -> None:
-    against_empty("1,000 rules with addresses", "1.5", address_rules(1_000), rules)
+    against_empty("1,000 rules with addresses", "1.25", address_rules(1_000), rules)
 
 
 def test_a_limit_with_a_thousand_sessions_known(rules) -> None:
     with sessions_known(1_000):
         text = "ALL OPEN USER bob\nALL NUMBER GROUP users:1200\n"
-        against_empty("NUMBER, 1,000 sessions known", "2.0", text, rules)
+        against_empty("NUMBER, 1,000 sessions known", "1.6", text, rules)
 
 
 def test_the_cost_grows_no_faster_than_the_file(rules) -> None:
@@ -256,10 +256,7 @@ def test_ssh(rules) -> None:
         assert not any(client.wait() for client in clients)
 
     empty = str(SCRATCH / "empty.py")
-    for case, goal, action, pairs in (
-        ("ssh host true", "1.20", login, PAIRS),
-        ("50 parallel ssh logins", "1.25", crowd, CROWDS),
-    ):
+    for case, action, pairs in (("ssh host true", login, PAIRS), ("50 parallel ssh logins", crowd, CROWDS)):
         ours, others, free = [], [], []
         action()
         for _ in range(pairs):
@@ -268,8 +265,10 @@ def test_ssh(rules) -> None:
                 others.append(seconds(action))
             with sshd_has(None):
                 free.append(seconds(action))
-        row(case, goal, ratio(ours, free), f"{median(ours):.3f} s, not guarded {median(free):.3f} s")
-        row(f"{case}, with an empty plugin", "none", ratio(others, free), f"{median(others):.3f} s")
+        times = f"{median(ours):.3f} s, an empty plugin {median(others):.3f} s"
+        row(case, "1.05", ratio(ours, others), times)
+        row(f"{case}, against what is not guarded", "none", ratio(ours, free), f"{median(free):.3f} s")
+        row(f"{case}, an empty plugin against what is not guarded", "none", ratio(others, free), "")
 
 
 def test_from_the_connection_to_the_dialog(desktop: Desktop, rules) -> None:
@@ -288,7 +287,7 @@ def test_from_the_connection_to_the_dialog(desktop: Desktop, rules) -> None:
         desktop.answer("Deny")
         desktop.clear()
     spread = f"{min(times):.2f} to {max(times):.2f} s"
-    row("from the connection to the dialog", "0.6 s", f"{median(times):.2f} s", spread)
+    row("from the connection to the dialog", "0.30 s", f"{median(times):.2f} s", spread)
 
 
 # ------------------------------------------------------------------------------------------------------ what was found
