@@ -182,26 +182,25 @@ class RuleFile:
         return f"{self.name}:{rule.line}" if rule.line else self.name
 
 
-parsed: dict[tuple[str, str, str], tuple[bytes, RuleFile]] = {}  # the last text of a file, and its rules
+parsed: dict[str, tuple[bytes, frozenset[str] | None, RuleFile]] = {}  # the last text of a file, whose lines, its rules
 
 
 def load_rules(path: str, attempt: LoginAttempt | None = None) -> RuleFile:
     """The rules in a file; of a long one, those that may concern a login attempt. Never raises: see RuleFile.error.
 
-    The file is read anew at every call; a text that is the same for the same attempt is not parsed again.
+    The file is read anew at every call; the same text is not parsed again for the same person.
     """
     try:
         data = read_rule_file(path)
     except (OSError, RuleError) as error:
         why = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else str(error)
         return RuleFile(path, f"{printable(path)} {why}, so everything is CLOSE")
-    key = (path, attempt.service, attempt.user) if attempt else (path, "", "")
-    if key not in parsed or parsed[key][0] != data:
-        if attempt is None or len(data) <= LONG_FILE:
-            parsed[key] = data, parse(data.decode("utf-8", "surrogateescape"), path)
-        else:
-            parsed[key] = data, parse_lines(relevant_lines(data, attempt), path)
-    return parsed[key][1]
+    names = names_in_rules(data, attempt) if attempt and len(data) > LONG_FILE else None
+    if path not in parsed or parsed[path][:2] != (data, names):
+        text = data.decode("utf-8", "surrogateescape") if names is None else ""
+        lines = relevant_lines(data, names) if names is not None else lines_of(text)
+        parsed[path] = data, names, parse_lines(lines, path)
+    return parsed[path][2]
 
 
 def read_rule_file(path: str) -> bytes:
@@ -228,8 +227,13 @@ def read_rule_file(path: str) -> bytes:
     return data
 
 
-def relevant_lines(data: bytes, attempt: LoginAttempt) -> list[tuple[int, str]]:
-    """The lines of a rule file that may concern a login attempt, with their numbers.
+def names_in_rules(data: bytes, attempt: LoginAttempt) -> frozenset[str]:
+    """The names by which the rules in a text may mean the person: every name of theirs and, if need be, their groups."""
+    return attempt.person.names | (attempt.person.group_names if b"GROUP" in data.upper() else frozenset())
+
+
+def relevant_lines(data: bytes, names: frozenset[str]) -> list[tuple[int, str]]:
+    """The lines of a rule file that may concern a person of these names, with their numbers.
 
     It leaves out only what names neither the person, nor a group of theirs, nor ALL, and is no option, and no CLOSE,
     ASK or NUMBER over groups. bytes.find() tells that of 100,000 lines in a few milliseconds; to parse them takes half
@@ -237,18 +241,15 @@ def relevant_lines(data: bytes, attempt: LoginAttempt) -> list[tuple[int, str]]:
     """
     data = data.removeprefix(b"\xef\xbb\xbf") + b"\n"
     capitals = data.upper()
-    names = set(attempt.person.names)
-    starts = {data.rfind(b"\n", 0, at) + 1 for text in (b" ALL", b"\tALL", b",ALL") for at in occurrences(data, text)}
-    for option in OPTIONS:
-        starts.update(data.rfind(b"\n", 0, at) + 1 for at in occurrences(capitals, option.encode() + b":"))
+    places = [at for text in (b" ALL", b"\tALL", b",ALL") for at in occurrences(data, text)]
+    places += [at for option in OPTIONS for at in occurrences(capitals, option.encode() + b":")]
     if b"GROUP" in capitals:
-        names |= attempt.person.group_names
-        found = re.finditer(LIMITS_AND_REFUSES_GROUPS, capitals)
-        starts.update(data.rfind(b"\n", 0, match.start()) + 1 for match in found)
+        places += [match.start() for match in re.finditer(LIMITS_AND_REFUSES_GROUPS, capitals)]
     for name in filter(None, (name.encode("utf-8", "surrogateescape") for name in names)):
         for at in occurrences(data, name):
             if data[at - 1] in BEFORE_A_NAME and data[at + len(name)] in BEHIND_A_NAME:
-                starts.add(data.rfind(b"\n", 0, at) + 1)
+                places.append(at)
+    starts = {data.rfind(b"\n", 0, at) + 1 for at in places}
     lines, number, counted = [], 1, 0
     for start in sorted(starts):
         number += data.count(b"\n", counted, start)
@@ -267,7 +268,12 @@ def occurrences(data: bytes, text: bytes) -> Iterator[int]:
 
 def parse(text: str, path: str = RULE_FILE) -> RuleFile:
     """The rules in a text. A line that is no rule, option, comment or blank is ignored, and changes nothing."""
-    return parse_lines(enumerate(text.removeprefix("\ufeff").split("\n"), 1), path)
+    return parse_lines(lines_of(text), path)
+
+
+def lines_of(text: str) -> Iterable[tuple[int, str]]:
+    """The lines of a text, with their numbers."""
+    return enumerate(text.removeprefix("\ufeff").split("\n"), 1)
 
 
 def parse_lines(lines: Iterable[tuple[int, str]], path: str) -> RuleFile:
@@ -359,7 +365,7 @@ def parse_entry(item: str, limited: bool) -> Entry:
         name = item  # bob@example.org is a login name that has an @
     if not is_name(name, quoted):
         raise RuleError(f"'{printable(item)}' is not a name")
-    whole = f"{name}@{place}" if network else name
+    whole = item if network and quoted else f"{name}@{place}" if network else name
     return Entry(None if name == "ALL" and not quoted else name, network, whole, limit)
 
 
@@ -486,7 +492,11 @@ class Person:
         """The login name, and every other name of the same uid: by the directory, and in /etc/passwd."""
         if self.account is None:
             return frozenset((self.user,))
-        names = {self.user, from_system(self.account.pw_name), user_name(self.uid)}
+        names = {self.user, from_system(self.account.pw_name)}
+        try:
+            names.add(from_system(pwd.getpwuid(self.uid).pw_name))
+        except (KeyError, OSError):
+            pass
         for line in read_text("/etc/passwd").split("\n"):
             fields = line.split(":")
             if len(fields) > 2 and fields[2] == str(self.uid):
@@ -645,10 +655,9 @@ def entry_fits(entry: Entry, rule: Rule, attempt: LoginAttempt) -> bool:
 
     What opens is meant to the letter; what closes, asks or limits means the person, by whatever name they came.
     """
-    if rule.target == "USER" and entry.whole == attempt.user:
+    if rule.target == "USER" and is_called(entry.whole, rule, attempt):
         return True
-    literal = entry.name is None or entry.name == attempt.user
-    if rule.target == "USER" and not literal and (rule.action == "OPEN" or entry.name not in attempt.person.names):
+    if rule.target == "USER" and entry.name is not None and not is_called(entry.name, rule, attempt):
         return False
     doubt = None
     try:
@@ -660,6 +669,11 @@ def entry_fits(entry: Entry, rule: Rule, attempt: LoginAttempt) -> bool:
     if fitting and doubt is not None:
         raise doubt
     return fitting
+
+
+def is_called(name: str, rule: Rule, attempt: LoginAttempt) -> bool:
+    """Whether a rule means the person by this name."""
+    return name == attempt.user or (rule.action != "OPEN" and name in attempt.person.names)
 
 
 def comes_from(attempt: LoginAttempt, network: tuple[int, int, int]) -> bool:
@@ -1486,12 +1500,17 @@ def known_answer(question: Question, registry: SessionRegistry) -> Answer | None
     An Allow holds while a session lives that it let in, and REMEMBER seconds behind that; a refusal holds for the
     person. Both hold for those who were waiting when they were given.
     """
-    answers = {answer.key: answer for answer in registry.read("answers", Answer)}
+    answers = read_answers(registry)
     now = milliseconds_up()
     allow, hold = answers.get(question.key), answers.get(person_key(question.uid))
     if allow and (question.arrived <= allow.given or now < allow.until or registry.answer_in_use(allow.key)):
         return allow
     return hold if hold and (question.arrived <= hold.given or now < hold.until) else None
+
+
+def read_answers(registry: SessionRegistry) -> dict[str, Answer]:
+    """The answers, by key."""
+    return {answer.key: answer for answer in registry.read("answers", Answer)}
 
 
 def write_answers(answers: dict[str, Answer], registry: SessionRegistry) -> None:
@@ -1530,7 +1549,7 @@ def living_queue(registry: SessionRegistry) -> list[Waiting]:
 
 
 def leave_queue(question: Question, registry: SessionRegistry) -> None:
-    """Gives the place back. What else waits of the same person goes to the end: one with many keys is not always next."""
+    """Gives the place back. What else waits of the same person goes to the end: others come first."""
     queue = [it for it in living_queue(registry) if it.pid != os.getpid() or it.key != question.key]
     others, same = ([it for it in queue if (it.uid == question.uid) == same] for same in (False, True))
     registry.write("queue", [*others, *same])
@@ -1637,7 +1656,7 @@ def write_down_outcome(question: Question, outcome: Outcome) -> None:
 
 def remember(question: Question, word: str, owner_uid: int, owner: str, registry: SessionRegistry) -> None:
     """Writes an answer down. A refusal that nobody can have seen holds no longer than for those who wait now."""
-    answers = {answer.key: answer for answer in registry.read("answers", Answer)}
+    answers = read_answers(registry)
     now, person = milliseconds_up(), person_key(question.uid)
     strikes = answers[person].strikes + 1 if person in answers else 1
     seconds = question.rules.remember
@@ -1680,7 +1699,7 @@ def note_entry(session: SessionRecord, registry: SessionRegistry) -> None:
     """Writes down that an answer has let somebody in; a notice that waits to tell of the end has nothing to tell."""
     if session.answer == NOT_ASKED:
         return
-    answers = {answer.key: answer for answer in registry.read("answers", Answer)}
+    answers = read_answers(registry)
     answer = answers.get(session.answer)
     if answer is not None:
         answer.first, answer.logins = answer.first or session.began, answer.logins + 1
@@ -1700,7 +1719,7 @@ def tell_owner(ended: SessionRecord, attempt: LoginAttempt, remember: int, loade
     The notice waits in a process of the owner's own: the logout waits for nothing. Raises OSError and CannotAsk.
     """
     with SessionRegistry() as registry:
-        answers = {answer.key: answer for answer in registry.read("answers", Answer)}
+        answers = read_answers(registry)
         answer = answers.get(ended.answer)
         if answer is None or registry.answer_in_use(ended.answer):
             return
@@ -1718,7 +1737,7 @@ def tell_owner(ended: SessionRecord, attempt: LoginAttempt, remember: int, loade
     }, loader)
     window.close()
     with SessionRegistry() as registry:
-        answers = {answer.key: answer for answer in registry.read("answers", Answer)}
+        answers = read_answers(registry)
         answer = answers.setdefault(ended.answer, answer)
         answer.notice_pid, answer.notice_start = window.pid, window.start
         if any(session.answer == ended.answer for session in registry.sessions):
@@ -2885,7 +2904,7 @@ VENDOR_FOLDERS = ("/usr/lib/pam.d", "/usr/etc/pam.d")  # where libpam looks for 
 PAM_TYPES = ("auth", "account", "session")
 PAM_LINE = r"(?i)-?(auth|account|session|password)\s+(\[[^]]*\]|\S+)\s+(\S+)\s*(.*)"
 PAM_PYTHON_FOLDERS = ("/lib/*/security", "/usr/lib/*/security", "/lib*/security", "/usr/lib*/security")
-NO_SERVICE = re.compile(r".*(~|\.bak|\.orig|\.rpmnew|\.rpmsave|\.rpmorig|\.pacnew|\.pacsave|\.dpkg-[a-z]+)")
+NO_SERVICE = r".*(~|\.bak|\.orig|\.rpmnew|\.rpmsave|\.rpmorig|\.pacnew|\.pacsave|\.dpkg-[a-z]+)"  # a backup of one
 LET_IN, REFUSED, USAGE, ASKED = 0, 1, 2, 3  # exit statuses of explain
 
 
@@ -2917,7 +2936,7 @@ class PamLine:
 
 def pam_file(service: str) -> str:
     """The file of a PAM service, empty if it has none. See pam.d(5)."""
-    if "/" in service or not service or NO_SERVICE.fullmatch(service):
+    if "/" in service or not service or re.fullmatch(NO_SERVICE, service):
         return ""
     return next((path for folder in (PAM_FOLDER, *VENDOR_FOLDERS) if os.path.isfile(path := f"{folder}/{service}")), "")
 
