@@ -107,6 +107,8 @@ def duration(seconds: float) -> str:
 
 def read_text(path: str) -> str:
     """A file's text, empty if there is none, or none for us. Raises OSError where it cannot be read just now."""
+    if not path:
+        return ""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             return file.read()
@@ -228,7 +230,7 @@ def read_rule_file(path: str) -> bytes:
 
 
 def names_in_rules(data: bytes, attempt: LoginAttempt) -> frozenset[str]:
-    """The names by which the rules in a text may mean the person: every name of theirs and, if need be, their groups."""
+    """The names by which the rules in a text may mean the person: every name of theirs and, if need be, a group's."""
     return attempt.person.names | (attempt.person.group_names if b"GROUP" in data.upper() else frozenset())
 
 
@@ -313,7 +315,8 @@ def set_option(rules: RuleFile, number: int, text: str, name: str, value: str) -
     if name not in OPTIONS:
         raise RuleError(f"there is no option {printable(name)}: they are {', '.join(OPTIONS)}")
     word = value.upper() if value.isascii() else ""
-    seconds = int(word) if word.isdecimal() and len(word.lstrip("0")) <= 6 else -1
+    digits = word.lstrip("0")
+    seconds = int(digits or "0") if word.isdecimal() and len(digits) <= 6 else -1
     if word not in OPTIONS[name] if OPTIONS[name] else seconds < (1 if name == "TIMEOUT" else 0):
         raise RuleError(f"{name} cannot be '{printable(value)}'")
     if name == "DEFAULT":
@@ -1794,7 +1797,6 @@ if TYPE_CHECKING:
     from PyQt5.QtDBus import QDBusMessage, QDBusPendingCallWatcher
     from PyQt5.QtGui import QKeyEvent, QPalette, QPixmap
     from PyQt5.QtWidgets import QApplication, QPushButton
-    from sip import voidptr  # type: ignore[import-not-found]
 
 CALM = 1.0  # seconds: a new window counts nothing for so long, and a key counts only after so long without keys
 FOREVER = float("inf")
@@ -1913,7 +1915,7 @@ def descriptors(pid: int) -> list[str]:
 
 
 def call_bus(service: str, method: str, *arguments: Any, wait: int = 500, **more: Any) -> Any:
-    """What a method of a service on the owner's bus returns, None if nothing comes within so many ms; see bus_message."""
+    """What a method of a service on the owner's bus returns, None if none comes in `wait` ms; see bus_message."""
     from PyQt5.QtDBus import QDBus, QDBusConnection
 
     if not bus_is_there():
@@ -1936,7 +1938,7 @@ def bus_is_there() -> bool:
 def bus_message(
     service: str, method: str, arguments: Sequence[Any], path: str = "", interface: str = "", start: bool = False
 ) -> QDBusMessage:
-    """A call; object and interface are named like the service if nothing else is said. `start`: the service, if need be."""
+    """A call, of an object and an interface that are named like the service unless told otherwise."""
     from PyQt5.QtDBus import QDBusMessage
 
     path = path or "/" + service.replace(".", "/")
@@ -1984,7 +1986,8 @@ class Banner:
         self.number = 0
         self.watcher: QDBusPendingCallWatcher | None = None
         if not bus_is_there():
-            return shown(False)
+            shown(False)
+            return
         bus, self.ears = QDBusConnection.sessionBus(), Ears()
         bus.connect(NOTIFIER, "/" + NOTIFIER.replace(".", "/"), NOTIFIER, "ActionInvoked", self.ears.hear)
         asked = bus_message(NOTIFIER, "Notify", notification(title, text, 2, ["default", "Show"]), start=True)
@@ -1993,9 +1996,11 @@ class Banner:
 
     def is_there(self) -> bool:
         """Whether a server has taken it; waits for that."""
+        from PyQt5.QtDBus import QDBusPendingReply
+
         if self.watcher is not None:
             self.watcher.waitForFinished()
-            arguments = self.watcher.reply().arguments()
+            arguments = QDBusPendingReply(self.watcher).reply().arguments()
             self.number = arguments[0] if arguments and isinstance(arguments[0], int) else 0
         return self.number > 0
 
@@ -2028,7 +2033,7 @@ def is_out_of_sight(session: str) -> bool:
 
 def is_logging_out(session: str) -> bool:
     """Whether the desktop is closing all windows, as far as its session manager or logind tells."""
-    kde = {"path": "/KSMServer", "interface": "org.kde.KSMServerInterface"}
+    kde: dict[str, Any] = {"path": "/KSMServer", "interface": "org.kde.KSMServerInterface"}
     return (
         call_bus("org.kde.ksmserver", "isShuttingDown", **kde) is True
         or call_bus("org.gnome.SessionManager", "IsSessionRunning") is False
@@ -2120,7 +2125,7 @@ def dress(app: QApplication) -> None:
     """Light or dark as the desktop is. Qt 5 knows that from Plasma only, and has nothing of GNOME's looks."""
     from PyQt5.QtGui import QPalette
 
-    portal = {"path": "/org/freedesktop/portal/desktop", "interface": "org.freedesktop.portal.Settings"}
+    portal: dict[str, Any] = {"path": "/org/freedesktop/portal/desktop", "interface": "org.freedesktop.portal.Settings"}
     key = "org.freedesktop.appearance", "color-scheme"
     scheme = call_bus("org.freedesktop.portal.Desktop", "Read", *key, **portal, start=True, wait=1000)
     is_dark = app.palette().color(QPalette.Window).lightness() < 128
@@ -2134,7 +2139,8 @@ def palette_of(colors: list[str]) -> QPalette:
     from PyQt5.QtGui import QColor, QPalette
 
     text, window, field, button, accent = map(QColor, colors)
-    palette = QPalette(text, button, button.lighter(150), button.darker(160), button.darker(120), text, text, field, window)
+    edges = button.lighter(150), button.darker(160), button.darker(120)
+    palette = QPalette(text, button, *edges, text, text, field, window)
     palette.setColor(QPalette.Highlight, accent)
     palette.setColor(QPalette.HighlightedText, QColor("white"))
     palette.setColor(QPalette.Link, accent)
@@ -2265,7 +2271,7 @@ class MessageWindow:
                 return seen(event)
 
         class Forgeries(QAbstractNativeEventFilter):
-            def nativeEventFilter(self, kind: QByteArray | bytes, message: voidptr) -> tuple[bool, int]:
+            def nativeEventFilter(self, kind: QByteArray | bytes | bytearray, message: Any) -> tuple[bool, int]:
                 code = message.asstring(1)[0] if kind == b"xcb_generic_event_t" else 0
                 return 0x80 + 2 <= code <= 0x80 + 6, 0  # sent: KeyPress, KeyRelease, ButtonPress, ...Release, Motion
 
@@ -2274,7 +2280,9 @@ class MessageWindow:
         assert handle is not None  # nosec B101  # for mypy
         handle.installEventFilter(Door(self.box))
         self.forgeries = Forgeries()
-        QCoreApplication.instance().installNativeEventFilter(self.forgeries)
+        app = QCoreApplication.instance()
+        assert app is not None  # nosec B101  # for mypy
+        app.installNativeEventFilter(self.forgeries)
 
 
 # ---- The question, and the note that it leaves behind if nobody answers
@@ -2407,13 +2415,15 @@ class QuestionWindow(MessageWindow):
         if not self.over and self.asker >= 0 and select.select([self.asker], [], [], 0)[0]:
             self.finish("gone")
         if not self.over and now >= self.end:
-            return self.run_out()
+            self.run_out()
         if now >= self.clicks_from and not self.rest.isEnabled():
             self.allow.setEnabled(True)
             self.rest.setEnabled(True)
             self.rest.setFocus()
+            if self.over:
+                self.timer.stop()
         if self.over:
-            return self.timer.stop() if self.rest.isEnabled() else None
+            return
         early = now < self.clicks_from or now < self.keys_from < FOREVER
         self.foot.setText("One moment…" if early else f"{duration(int(self.end - now) + 1)} left, then denied")
 
@@ -2929,7 +2939,7 @@ class PamLine:
         """How many lines behind this one may be left out when its module is content; many, when it ends the stack."""
         if os.path.basename(self.module) == "pam_rootok.so":
             return 0  # root alone gets past it, in auth, and is judged in account
-        action = re.search(r"success=(\w+)", self.control)
+        action = re.search(r"success=(\w+)", self.control) or re.search(r"default=(\w+)", self.control)
         word = action[1] if action else {"sufficient": "done", "binding": "done"}.get(self.control, "ok")
         return int(word) if word.isdecimal() else 1000 if word == "done" else 0
 
@@ -2945,7 +2955,7 @@ def pam_lines(service: str, kind: str, depth: int = 0) -> Iterator[PamLine]:
     """The lines of one type that a service has, those of other files that it includes among them."""
     path = service if service.startswith("/") else pam_file(service)
     number = 0
-    for row in re.sub(r"\\\n", "  \0", read_text(path) if path else "").split("\n"):
+    for row in re.sub(r"\\\n", "  \0", read_text(path)).split("\n"):
         number += 1 + row.count("\0")
         row = row.replace("\0", "").partition("#")[0].strip()
         include = re.fullmatch(r"@include\s+(\S+)", row)
@@ -2966,12 +2976,17 @@ def known_services() -> list[str]:
 
 def guarded_services() -> list[str]:
     """The PAM services of which account calls the plugin: those whose logins obey the rules."""
-    try:
-        names = sorted(os.listdir(PAM_FOLDER))
-    except OSError:
-        return []
-    found = (name for name in names if pam_file(name) and name not in GREETERS)
+    names = os.listdir(PAM_FOLDER) if os.path.isdir(PAM_FOLDER) else ()
+    found = (name for name in sorted(names) if pam_file(name) and name not in GREETERS)
     return [name for name in found if any(line.ours for line in pam_lines(name, "account"))]
+
+
+def half_guarded_services() -> list[str]:
+    """The PAM services whose own file calls the plugin, and not in account."""
+    names = os.listdir(PAM_FOLDER) if os.path.isdir(PAM_FOLDER) else ()
+    ours = (name for name in sorted(names) if re.search(r"(?m)^[^#]*accesscontrol\.py", read_text(pam_file(name))))
+    guarded = guarded_services()
+    return [name for name in ours if name not in guarded]
 
 
 def unguarded_ways(service: str) -> Iterator[str]:
@@ -3145,7 +3160,7 @@ def check(path: str | None) -> int:
         raise UsageError(f"there is no file {printable(path)}")
     must_be_readable(path or RULE_FILE)
     faults = [*faults_of(path or RULE_FILE), *not_guarded(), *compiled_module_faults()]
-    for service in guarded_services():
+    for service in (*guarded_services(), *half_guarded_services()):
         faults += unguarded_ways(service)
     for fault in faults:
         print(fault)
@@ -3159,6 +3174,8 @@ def explain(name: str, user: str, address: str, caller: str) -> int:
     if address and address != "LOCAL" and parse_address(address) is None:
         raise UsageError(f"{printable(address)} is no address: IPv4, IPv6, or LOCAL")
     service = pam_service(name)
+    if caller and service not in CALLER_SERVICES and not service.startswith("su"):
+        raise UsageError(f"nobody else calls {printable(name)}: --caller is for su and sudo")
     if service in CALLER_SERVICES:
         user = caller or user
     attempt = LoginAttempt(service, user, "" if address == "LOCAL" else address, caller)
@@ -3172,7 +3189,7 @@ def explain(name: str, user: str, address: str, caller: str) -> int:
     rules = load_rules(rule_file_of(service))
     decision = decide(rules, attempt)
     full, limits = look_at_limits(decision, attempt)
-    status, outcome = expected_outcome(decision, full)
+    status, outcome = expected_outcome(decision, attempt, full)
     print(f"{outcome}: {who}")
     print(f"rule    {decision.where}: {decision.why}")
     try:
@@ -3188,18 +3205,28 @@ def explain(name: str, user: str, address: str, caller: str) -> int:
     return status
 
 
-def expected_outcome(decision: Decision, full: bool) -> tuple[int, str]:
-    """The exit status of explain, and its first words."""
+def expected_outcome(decision: Decision, attempt: LoginAttempt, full: bool) -> tuple[int, str]:
+    """The exit status of explain, and its first words. Raises OSError."""
     if decision.verdict == "CLOSE":
         return REFUSED, "refused"
     if full:
         return REFUSED, "refused, since a limit is full"
     if decision.verdict == "OPEN":
         return LET_IN, "let in"
+    held = refusal_holds(attempt.person.uid) if os.geteuid() == 0 else 0
+    if held > 0:
+        return REFUSED, f"refused, since a refusal by the owner holds for {duration(held)} more"
     status, _ = whom_to_ask(decision.rules)
     if status == ASKED:
         return status, "asked about"
     return status, "let in, since nobody is there to ask" if status == LET_IN else "refused, since nobody can be asked"
+
+
+def refusal_holds(uid: int) -> float:
+    """For how many seconds a refusal by the owner still holds for a person. Raises OSError."""
+    with SessionRegistry() as registry:
+        answer = read_answers(registry).get(person_key(uid))
+    return (answer.until - milliseconds_up()) / 1000 if answer else 0
 
 
 def whom_to_ask(rules: RuleFile) -> tuple[int, str]:
