@@ -184,25 +184,42 @@ class RuleFile:
         return f"{self.name}:{rule.line}" if rule.line else self.name
 
 
-parsed: dict[str, tuple[bytes, frozenset[str] | None, RuleFile]] = {}  # the last text of a file, whose lines, its rules
+class RuleText:
+    """The text of a rule file, and the rules in it: what is the same at the next call is not parsed again."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.has_groups = b"GROUP" in data.upper()
+        self.names: frozenset[str] | None = None
+        self.rules: RuleFile | None = None
+
+    def rules_for(self, attempt: LoginAttempt | None, path: str) -> RuleFile:
+        """All rules or, of a long file, those that may concern a login attempt."""
+        names = None
+        if attempt is not None and len(self.data) > LONG_FILE:
+            names = attempt.person.names | (attempt.person.group_names if self.has_groups else frozenset())
+        if self.rules is None or self.names != names:
+            self.names = names
+            if names is None:
+                self.rules = parse(self.data.decode("utf-8", "surrogateescape"), path)
+            else:
+                self.rules = parse_lines(relevant_lines(self.data, names), path)
+        return self.rules
+
+
+texts: dict[str, RuleText] = {}  # by path
 
 
 def load_rules(path: str, attempt: LoginAttempt | None = None) -> RuleFile:
-    """The rules in a file; of a long one, those that may concern a login attempt. Never raises: see RuleFile.error.
-
-    The file is read anew at every call; the same text is not parsed again for the same person.
-    """
+    """The rules in a file; of a long one, those that may concern a login attempt. Never raises: see RuleFile.error."""
     try:
         data = read_rule_file(path)
     except (OSError, RuleError) as error:
         why = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else str(error)
         return RuleFile(path, f"{printable(path)} {why}, so everything is CLOSE")
-    names = names_in_rules(data, attempt) if attempt and len(data) > LONG_FILE else None
-    if path not in parsed or parsed[path][:2] != (data, names):
-        text = data.decode("utf-8", "surrogateescape") if names is None else ""
-        lines = relevant_lines(data, names) if names is not None else lines_of(text)
-        parsed[path] = data, names, parse_lines(lines, path)
-    return parsed[path][2]
+    if path not in texts or texts[path].data != data:
+        texts[path] = RuleText(data)
+    return texts[path].rules_for(attempt, path)
 
 
 def read_rule_file(path: str) -> bytes:
@@ -227,11 +244,6 @@ def read_rule_file(path: str) -> bytes:
     if len(data) != about.st_size:
         raise RuleError("changed while it was read")
     return data
-
-
-def names_in_rules(data: bytes, attempt: LoginAttempt) -> frozenset[str]:
-    """The names by which the rules in a text may mean the person: every name of theirs and, if need be, a group's."""
-    return attempt.person.names | (attempt.person.group_names if b"GROUP" in data.upper() else frozenset())
 
 
 def relevant_lines(data: bytes, names: frozenset[str]) -> list[tuple[int, str]]:
@@ -270,12 +282,7 @@ def occurrences(data: bytes, text: bytes) -> Iterator[int]:
 
 def parse(text: str, path: str = RULE_FILE) -> RuleFile:
     """The rules in a text. A line that is no rule, option, comment or blank is ignored, and changes nothing."""
-    return parse_lines(lines_of(text), path)
-
-
-def lines_of(text: str) -> Iterable[tuple[int, str]]:
-    """The lines of a text, with their numbers."""
-    return enumerate(text.removeprefix("\ufeff").split("\n"), 1)
+    return parse_lines(enumerate(text.removeprefix("\ufeff").split("\n"), 1), path)
 
 
 def parse_lines(lines: Iterable[tuple[int, str]], path: str) -> RuleFile:
@@ -717,25 +724,36 @@ STRUCT_FLOCK = "hhqqi4x"  # see fcntl_locking(2)
 class Record:
     """A line of a state file: fields parted by tabs. A subclass names its fields, each of them an int or a str."""
 
+    names: tuple[str, ...]
+    kinds: tuple[Callable[[str], int | str], ...]
+    text = ""  # the line that it was made of: a thousand of them are read and written again in milliseconds
+
+    def __init_subclass__(cls) -> None:
+        cls.names = tuple(cls.__annotations__)
+        cls.kinds = tuple(int if kind == "int" else str for kind in cls.__annotations__.values())
+
     def __init__(self, **fields: Any) -> None:
         self.__dict__.update(fields)
 
+    def change(self, **fields: Any) -> None:
+        """Gives some fields other values."""
+        self.__dict__.update(fields, text="")
+
     def line(self) -> str:
         """The line that parse() reads."""
-        return "\t".join(str(self.__dict__[name]) for name in type(self).__annotations__) + "\n"
+        return self.text or "\t".join(str(self.__dict__[name]) for name in self.names) + "\n"
 
     @classmethod
     def parse(cls: type[RecordType], line: str) -> RecordType | None:
         """The record in a line, None where that is damaged."""
-        texts = line.removesuffix("\n").split("\t")
-        kinds = cls.__annotations__
-        if len(texts) != len(kinds) or not line.endswith("\n"):
+        texts = line[:-1].split("\t")
+        if len(texts) != len(cls.names) or line[-1:] != "\n":
             return None
         try:
-            values = (int(text) if kind == "int" else text for text, kind in zip(texts, kinds.values()))
-            return cls(**dict(zip(kinds, values)))
+            values = [kind(text) for kind, text in zip(cls.kinds, texts)]
         except ValueError:
             return None
+        return cls(text=line, **dict(zip(cls.names, values)))
 
 
 class SessionRecord(Record):
@@ -796,6 +814,12 @@ def process_uid(pid: int) -> int:
         return -1
 
 
+def pid_of(line: str) -> int:
+    """The pid in a line of the registry, 0 if it is damaged."""
+    pid = line.partition("\t")[0]
+    return int(pid) if pid.isdecimal() and len(pid) < 10 else 0
+
+
 def pid_in_use(pid: int) -> bool:
     """Whether there is a process with this pid. See kill(2), for which 0 and what is below are many processes."""
     try:
@@ -824,36 +848,49 @@ class SessionRegistry:
         os.close(self.lock)
 
     @functools.cached_property
+    def lines(self) -> list[str]:
+        """The lines of the sessions; what most logins need of a thousand of them is no more than the pid."""
+        return self.read_lines("sessions")
+
+    @functools.cached_property
     def sessions(self) -> list[SessionRecord]:
         """Every record of a session whose process may live; of those that PAM has closed, only what surely does."""
-        records = self.read("sessions", SessionRecord)
-        return [it for it in records if pid_in_use(it.pid) and (it.answer != CLOSED or it.lives())]
+        records = (it for it in map(SessionRecord.parse, self.lines) if it is not None and pid_in_use(it.pid))
+        return [record for record in records if record.answer != CLOSED or record.lives()]
+
+    def read_lines(self, name: str) -> list[str]:
+        """The lines of a state file."""
+        with open(f"{STATE}/{name}", "a+", encoding="utf-8", errors="replace", opener=open_private) as file:
+            file.seek(0)
+            return list(file)
 
     def read(self, name: str, kind: type[RecordType]) -> list[RecordType]:
         """The records in a state file, but for damaged ones."""
-        with open(f"{STATE}/{name}", "a+", encoding="utf-8", errors="replace", opener=open_private) as file:
-            file.seek(0)
-            return [record for record in map(kind.parse, file) if record is not None]
+        return [record for record in map(kind.parse, self.read_lines(name)) if record is not None]
 
     def write(self, name: str, records: Iterable[Record]) -> None:
+        """Puts the records of a state file back. Raises OSError."""
+        self.write_lines(name, [record.line() for record in records])
+
+    def write_lines(self, name: str, lines: list[str]) -> None:
         """Puts a state file back whole or, where the disk is full, leaves it as it was. Raises OSError."""
-        data = "".join(record.line() for record in records).encode("utf-8", "replace")
+        data = "".join(lines).encode("utf-8", "replace")
         must_fit(len(data))
         with open(f"{STATE}/{name}.new", "wb", opener=open_private) as file:
             file.write(data)
         os.rename(f"{STATE}/{name}.new", f"{STATE}/{name}")
 
     def add(self, session: SessionRecord) -> None:
-        """Writes a session down."""
-        self.sessions.append(session)
-        self.write("sessions", self.sessions)
+        """Writes a session down; those whose process has ended go."""
+        self.write_lines("sessions", [*(line for line in self.lines if pid_in_use(pid_of(line))), session.line()])
 
     def close(self, session: SessionRecord) -> None:
         """Marks a session as closed by PAM: logind learns of its end up to 0.1 s later (measured)."""
-        closed = SessionRecord(**{**session.__dict__, "gids": ",", "answer": CLOSED})
-        ends = (closed.pid, CLOSED)
-        kept = [it for it in self.sessions if it.line() != session.line() and (it.pid, it.answer) != ends]
-        self.write("sessions", [*kept, closed])
+        others = [line for line in self.lines if pid_of(line) != session.pid]
+        same = map(SessionRecord.parse, (line for line in self.lines if pid_of(line) == session.pid))
+        mine = [it.line() for it in same if it is not None and it.began != session.began and it.answer != CLOSED]
+        closed = SessionRecord(**{**session.__dict__, "gids": ",", "answer": CLOSED, "text": ""})
+        self.write_lines("sessions", [*others, *mine, closed.line()])
 
     def answer_in_use(self, key: str) -> bool:
         """Whether a session lives that this answer let in."""
@@ -1003,7 +1040,7 @@ class CountedGroup:
 
     def __init__(self, name: str) -> None:
         self.entry = find_group(name)
-        self.gid = self.entry.gr_gid
+        self.gid, self.listed = self.entry.gr_gid, f",{self.entry.gr_gid},"
         self.names = {column(from_system(member)) for member in self.entry.gr_mem}
         self.uids: dict[int, bool] = {}
 
@@ -1018,7 +1055,7 @@ class CountedGroup:
 
     def has_session(self, session: SessionRecord) -> bool:
         """Whether a session is of somebody who was in the group when it began, or whom the group names now."""
-        return f",{self.gid}," in session.gids or session.who.partition("@")[0] in self.names
+        return self.listed in session.gids or session.who.partition("@")[0] in self.names
 
 
 class OpenSessions:
@@ -1112,8 +1149,9 @@ def find_full_limit(
     groups: dict[str, CountedGroup],
 ) -> tuple[Limit, str, OpenSessions, set[int]] | None:
     """The first limit that has no room, not even at a closer look at whose processes have ended."""
-    if not limits:
-        return None
+    most = len(registry.lines) + len(logind) if limits else 0
+    if all(limit.target == "GROUP" and most < limit.most for limit in limits):
+        return None  # fewer sessions than people may be in
     # Who is in already does not count again, so of them a closer look comes first.
     registry.sessions = [it for it in registry.sessions if it.uid != person.uid or it.lives()]
     sessions = OpenSessions(registry.sessions, logind)
@@ -1594,7 +1632,7 @@ def renew_place(question: Question, outcome: Outcome) -> bool:
         mine = [waiting for waiting in queue if (waiting.pid, waiting.key) == (os.getpid(), question.key)]
         if not mine:
             raise ProcessLookupError(3, "its place in the queue is gone")
-        mine[0].renewed = int(time.monotonic() * 1000)
+        mine[0].change(renewed=int(time.monotonic() * 1000))
         registry.write("queue", queue)
         return queue[0] is mine[0]
 
@@ -1682,9 +1720,10 @@ def write_down_missed(
     kept = [it for it in registry.read("missed", Missed) if is_shown(it) and it.owner_uid != owner_uid]
     for missed in outcome.missed:
         end_window(missed.pid, missed.start, owner_uid)
-        kept.append(Missed(**{**missed.__dict__, "pid": window.pid, "start": window.start}))
+        missed.change(pid=window.pid, start=window.start)
+        kept.append(missed)
     kept.append(Missed(owner_uid=owner_uid, pid=window.pid, start=window.start, since=question.since,
-                       service=column(attempt.name), user=column(attempt.user), rhost=column(attempt.rhost)))
+                       service=printable(attempt.name), user=printable(attempt.user), rhost=printable(attempt.rhost)))
     registry.write("missed", kept[-20:])
 
 
@@ -1705,7 +1744,7 @@ def note_entry(session: SessionRecord, registry: SessionRegistry) -> None:
     answers = read_answers(registry)
     answer = answers.get(session.answer)
     if answer is not None:
-        answer.first, answer.logins = answer.first or session.began, answer.logins + 1
+        answer.change(first=answer.first or session.began, logins=answer.logins + 1)
         dismiss_notice(answer)
         write_answers(answers, registry)
 
@@ -1713,7 +1752,7 @@ def note_entry(session: SessionRecord, registry: SessionRegistry) -> None:
 def dismiss_notice(answer: Answer) -> None:
     """Ends the process that waits to show a notice."""
     end_window(answer.notice_pid, answer.notice_start, answer.owner_uid)
-    answer.notice_pid = answer.notice_start = 0
+    answer.change(notice_pid=0, notice_start=0)
 
 
 def tell_owner(ended: SessionRecord, attempt: LoginAttempt, remember: int, loader: str) -> None:
@@ -1727,7 +1766,7 @@ def tell_owner(ended: SessionRecord, attempt: LoginAttempt, remember: int, loade
         if answer is None or registry.answer_in_use(ended.answer):
             return
         dismiss_notice(answer)
-        answer.until = milliseconds_up() + 1000 * remember
+        answer.change(until=milliseconds_up() + 1000 * remember)
         write_answers(answers, registry)
     desktop, _ = find_desktop()
     if desktop is None or desktop.uid != answer.owner_uid:
@@ -1742,7 +1781,7 @@ def tell_owner(ended: SessionRecord, attempt: LoginAttempt, remember: int, loade
     with SessionRegistry() as registry:
         answers = read_answers(registry)
         answer = answers.setdefault(ended.answer, answer)
-        answer.notice_pid, answer.notice_start = window.pid, window.start
+        answer.change(notice_pid=window.pid, notice_start=window.start)
         if any(session.answer == ended.answer for session in registry.sessions):
             dismiss_notice(answer)  # they have come back meanwhile
         write_answers(answers, registry)
