@@ -522,7 +522,7 @@ class Person:
         """The gids, as getgrouplist(3) has them. Raises Unknown for a user whom NSS does not know."""
         try:
             assert self.account is not None  # nosec B101  # caught below
-            return frozenset(os.getgrouplist(self.account.pw_name, self.account.pw_gid))
+            return frozenset(os.getgrouplist(from_system(self.account.pw_name), self.account.pw_gid))
         except (AssertionError, OSError, ValueError):
             what = printable(self.user)
             raise Unknown(f"there is no user {what}, or the directory did not answer") from None
@@ -547,9 +547,9 @@ class Person:
         """Whether the user is in a group: says getgrouplist(3), or the group itself. Raises Unknown.
 
         Of a directory that does not answer, the former tells nothing; it just has fewer groups. A cache may know the
-        group all the same, and its members.
+        group all the same, and its members, by whatever name of the person.
         """
-        return group.gr_gid in self.gids or (self.account is not None and self.account.pw_name in group.gr_mem)
+        return group.gr_gid in self.gids or not self.names.isdisjoint(map(from_system, group.gr_mem))
 
 
 def find_group(name: str) -> grp.struct_group:
@@ -1431,7 +1431,7 @@ class WindowProcess:
                 cwd="/",
                 user=desktop.uid,
                 group=account.pw_gid,
-                extra_groups=os.getgrouplist(name, account.pw_gid),
+                extra_groups=os.getgrouplist(from_system(name), account.pw_gid),
                 umask=0o077,
                 start_new_session=True,
             ) as shell:
@@ -2622,7 +2622,7 @@ syslog_patience = 2.0  # seconds, and none any more once they were waited for in
 
 def system_time(seconds: float | None = None) -> time.struct_time:
     """The system's own local time, whatever TZ the host has in its environment: `TZ=XXX+167 su` is anybody's to say."""
-    if not os.environ.get("TZ"):
+    if "TZ" not in os.environ:
         return time.localtime(seconds)
     import datetime
     from zoneinfo import ZoneInfo
@@ -3307,7 +3307,7 @@ def look_at_limits(decision: Decision, attempt: LoginAttempt) -> tuple[bool, lis
 def open_sessions(limits: Iterable[Limit]) -> tuple[OpenSessions, dict[str, CountedGroup]]:
     """Who is in, and the groups of some limits, as far as they are known. Raises UsageError, and OSError."""
     if os.geteuid() != 0:
-        raise UsageError("only root can see who is in, and a limit has a say here")
+        raise UsageError("only root can see who is logged in")
     groups = counted_groups(limits, 0)
     logind = logind_sessions()
     for group in groups.values():
@@ -3408,7 +3408,7 @@ def parse_arguments(arguments: list[str]) -> Any:
               "Prints what is guarded, who is in, and each limit. Needs root.", "sudo pam-accesscontrol status --json")
     one.add_argument("--json", action="store_true", help="for scripts")
     add("ask", "show the question on your own desktop, to see what it looks like",
-        "Shows the question, with made-up data, and prints the answer: allow, deny, timeout.", "pam-accesscontrol ask")
+        "Shows the question, with made-up data. Prints the answer: allow, deny, timeout.", "pam-accesscontrol ask")
     return parser.parse_args(arguments)
 
 
