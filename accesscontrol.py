@@ -2058,7 +2058,8 @@ def logind_tells(session: str) -> list[str]:
     """What logind has to say of a session of ours, as NAME=VALUE."""
     import subprocess  # nosec B404  # with a constant command
 
-    command = ["/usr/bin/loginctl", "show-session", "--property=Active,LockedHint,State", "--", session]
+    properties = ["--property=Active", "--property=LockedHint", "--property=State"]  # one each: there is no list
+    command = ["/usr/bin/loginctl", "show-session", *properties, "--", session]
     try:
         told = subprocess.run(command, capture_output=True, timeout=2, check=False)  # nosec B603
     except (OSError, subprocess.SubprocessError):
@@ -2148,11 +2149,13 @@ def application(word: str = "") -> QApplication:
     from PyQt5.QtCore import Qt, QtFatalMsg, qInstallMessageHandler
     from PyQt5.QtWidgets import QApplication
 
-    place = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY") or "the environment, which names none"
+    place = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY")
+    if not place:
+        no_window("there is no display: neither WAYLAND_DISPLAY nor DISPLAY is set", word)
 
     def hear(kind: int, _: object, text: str | None) -> None:
         if kind == QtFatalMsg or re.search("connection (broke|experienced)", text or ""):
-            no_window(f"there is no display that can be used at {place}", word)
+            no_window(f"the display {place} cannot be used: {text}", word)
 
     qInstallMessageHandler(hear)
     os.environ.setdefault("QT_QPA_PLATFORM", platforms())
@@ -2166,17 +2169,25 @@ def application(word: str = "") -> QApplication:
 
 
 def dress(app: QApplication) -> None:
-    """Light or dark as the desktop is. Qt 5 knows that from Plasma only, and has nothing of GNOME's looks."""
-    from PyQt5.QtGui import QPalette
+    """Light or dark as the desktop is. Qt 5 knows that from Plasma only, and nothing of GNOME's colors and fonts."""
+    from PyQt5.QtGui import QFont, QPalette
 
-    portal: dict[str, Any] = {"path": "/org/freedesktop/portal/desktop", "interface": "org.freedesktop.portal.Settings"}
-    key = "org.freedesktop.appearance", "color-scheme"
-    scheme = call_bus("org.freedesktop.portal.Desktop", "Read", *key, **portal, start=True, wait=1000)
+    scheme = desktop_setting("org.freedesktop.appearance", "color-scheme")
     is_dark = app.palette().color(QPalette.Window).lightness() < 128
     own = desktop_is("GNOME") and not os.environ.get("QT_STYLE_OVERRIDE") and not os.environ.get("QT_QPA_PLATFORMTHEME")
     if own or (scheme == 1 and not is_dark):
         app.setStyle("Fusion")
         app.setPalette(palette_of(DARK if scheme == 1 else LIGHT))
+    if own:
+        family, _, points = str(desktop_setting("org.gnome.desktop.interface", "font-name")).rpartition(" ")
+        if family and points.isdecimal():
+            app.setFont(QFont(family, int(points)))
+
+
+def desktop_setting(group: str, name: str) -> Any:
+    """What the desktop's portal tells of a setting, None if it is not there, or does not answer at once."""
+    portal: dict[str, Any] = {"path": "/org/freedesktop/portal/desktop", "interface": "org.freedesktop.portal.Settings"}
+    return call_bus("org.freedesktop.portal.Desktop", "Read", group, name, **portal, start=True, wait=1000)
 
 
 def palette_of(colors: list[str]) -> QPalette:
@@ -2242,7 +2253,7 @@ class MessageWindow:
         icon = shield(round(2.8 * self.em), screen.devicePixelRatio(), box.palette())
         box.setIconPixmap(icon)
         box.setWindowIcon(QIcon(icon))
-        self.room = min(30 * self.em, screen.availableSize().width() - 14 * self.em)
+        self.room = min(32 * self.em, screen.availableSize().width() - 14 * self.em)
         head = box.findChild(QLabel, "qt_msgbox_label")
         grid = box.layout()
         assert head is not None and isinstance(grid, QGridLayout)  # nosec B101  # for mypy
@@ -2250,12 +2261,13 @@ class MessageWindow:
         font.setBold(True)
         font.setPointSizeF(1.25 * QFontInfo(font).pointSizeF())
         head.setFont(font)
+        grid.setContentsMargins(*[max(11, 3 * self.em // 4)] * 4)
         self.head, self.grid, self.body, self.foot = head, grid, QWidget(), QLabel()
 
     def fill(self, title: str, headline: str, facts: Sequence[tuple[str, str]], foot: str) -> None:
         """Puts this on the window, instead of what was there. A fact in which there is nothing is no row."""
         from PyQt5.QtCore import Qt
-        from PyQt5.QtGui import QFontDatabase
+        from PyQt5.QtGui import QFontDatabase, QFontInfo
         from PyQt5.QtWidgets import QGridLayout, QLabel, QWidget
 
         self.box.setWindowTitle(title.replace("[*]", "[*][*]"))  # or Qt takes it for its mark of unsaved changes
@@ -2273,7 +2285,9 @@ class MessageWindow:
             value = QLabel()
             value.setTextFormat(Qt.PlainText)
             if "SHA256:" in fact:
-                value.setFont(QFontDatabase.systemFont(QFontDatabase.FixedFont))
+                font = QFontDatabase.systemFont(QFontDatabase.FixedFont)
+                font.setPointSizeF(QFontInfo(self.box.font()).pointSizeF())
+                value.setFont(font)
             value.setText("\n".join(self.fit(line, value) for line in fact.split("\n")))
             table.addWidget(self.quiet(key), table.rowCount(), 0, Qt.AlignTop)
             table.addWidget(value, table.rowCount() - 1, 1)
@@ -2496,24 +2510,23 @@ class QuestionWindow(MessageWindow):
 
     def become_note(self, missed: list[dict[str, Any]]) -> None:
         """Turns the window into a note of the questions that nobody has answered, the last one first."""
-        from PyQt5.QtCore import Qt
         from PyQt5.QtWidgets import QMessageBox
 
         missed.reverse()
         last, service = missed[0], shorten(missed[0]["service"], 20)
         where = shorten(last["rhost"], 300) or "this computer"
         facts = [("From", where), ("Over", service), ("At", clock(last["since"]))]
-        headline, title = shorten(last["user"], 300), f"{service} denied: {shorten(last['user'], 40)}"
+        headline = f"{shorten(last['user'], 300)} wanted to log in"
+        title = f"{service} login denied: {shorten(last['user'], 40)}"
         if len(missed) > 1:
-            headline, title = f"{len(missed)} people", f"{len(missed)} logins denied"
+            headline, title = f"{len(missed)} logins were denied", f"{len(missed)} logins denied"
             facts = [(clock(it["since"]), login_in_words(it)) for it in missed[:MISSED_MOST]]
         if len(missed) > MISSED_MOST:
             facts.append(("earlier", f"{len(missed) - MISSED_MOST} more"))
         self.box.removeButton(self.allow)
         self.box.removeButton(self.deny)
-        self.fill(title, f"{headline} wanted to log in", facts, "Nobody answered, so it was denied.")
+        self.fill(title, headline, facts, f"Nobody answered, so {'they were' if len(missed) > 1 else 'it was'} denied.")
         self.rest_on(self.box.addButton("&Close", QMessageBox.RejectRole))
-        self.box.windowHandle().setFlag(Qt.WindowDoesNotAcceptFocus)
         self.clicks_from = time.monotonic() + CALM  # a click that was meant for Allow or Deny
         self.keys_from = max(self.keys_from, self.clicks_from)
 
@@ -2529,7 +2542,8 @@ def show_question(question: dict[str, Any], asker: int = -1) -> NoReturn:
     person, who gets no note.
     """
     app = application("broken" if asker >= 0 else "")
-    QuestionWindow(question, asker).show()
+    window = QuestionWindow(question, asker)
+    window.show()
     app.exec_()
     leave("broken" if asker >= 0 else "")  # Qt was told to quit by something else than an answer
 
@@ -2543,7 +2557,7 @@ def show_notice(notice: dict[str, Any]) -> NoReturn:
     headline = f"{user} has logged out"
     lasted = f"{from_where(rhost)} over {service}, for {duration(notice['seconds'])}"
     lasted += f"\nthe last of {notice['logins']} logins" if notice["logins"] > 1 else ""
-    if call_bus(NOTIFIER, "Notify", *notification(headline, lasted, 1), start=True, wait=3000):
+    if call_bus(NOTIFIER, "Notify", *notification(headline, lasted.replace("\n", ", "), 1), start=True, wait=3000):
         leave("")
 
     app = application()
@@ -2819,16 +2833,20 @@ def enforce(phase: str, attempt: LoginAttempt, decision: Decision, pamh: Any) ->
     """Does what a decision asks for in this phase. Raises Refused.
 
     auth counts nothing and asks nobody: a right password under a full limit is no failed password. account looks at
-    the limits; session takes the place. Who unlocks a desktop is in by the very session that a limit of their own
-    would count, so at a display manager that one is for session alone.
+    the limits; session takes the place. Two wait for session: the limit on a person's own sessions at a display
+    manager, since who unlocks a desktop is in by that very session; and every limit on SSH with a password, since sshd
+    writes "Failed password" when account refuses, and fail2ban bans the address for it (measured: OpenSSH 9.2, 10.0).
     """
     if decision.verdict == "CLOSE":
         raise Refused(decision, "")
-    if phase == "auth":
-        return
     kept = kept_for(pamh)
+    if phase == "auth":
+        kept["auth"] = True
+        return
     if phase == "account":
         limits = [it for it in decision.limits if attempt.name != "XDM" or it.target == "GROUP"]
+        if attempt.name == "SSH" and "auth" in kept:
+            limits = []
         if limits:
             take_place(attempt, decision, limits)
         if decision.verdict == "ASK" and attempt.name not in ASKED_IN_SESSION:
