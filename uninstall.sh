@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# uninstall.sh: take pam-accesscontrol off this computer again
+# uninstall.sh: remove pam-accesscontrol from this computer
 #
 # This is also the way out for whoever is locked out, from a root shell: it needs neither Python nor pam_python nor the
-# plugin. The lines in /etc/pam.d go first, since a line without its plugin refuses everybody.
+# plugin. The lines in /etc/pam.d go first, since a line without its plugin refuses everybody; then the loader, and then
+# the module that it imports.
 
 set -eu
 umask 022
@@ -17,7 +18,7 @@ usage: ./uninstall.sh [--purge]
 
 Takes the lines of pam-accesscontrol out of every file in /etc/pam.d, which
 gives each back as it was, and removes the plugin. Packages that install.sh
-brought stay, and so do the rules and the logs.
+installed stay, and so do the rules and the logs.
 
   --purge  remove the rules and the logs, too
 
@@ -27,7 +28,10 @@ END
 
 pam_folder=/etc/pam.d
 rule_folder=/etc/pam-accesscontrol
-command=/usr/sbin/pam-accesscontrol
+library=/usr/lib/pam-accesscontrol
+commands='/usr/bin/pam-accesscontrol /usr/sbin/pam-accesscontrol'
+state=/run/pam-accesscontrol
+lock=/run/pam-accesscontrol.lock
 mark='# pam-accesscontrol'
 temporary=.pam-accesscontrol.XXXXXX # as in install.sh
 incomplete=''                       # yes, when one of our lines cannot be taken out
@@ -92,10 +96,10 @@ keep_the_plugin_if_it_is_called() {
 
 # ---- The plugin ------------------------------------------------------------------------------------------------------
 
-folders_of_modules() { # where the command leads, if it is still there, and wherever else the plugin may be
+folders_of_modules() { # where the command leads, if it is still there, and wherever else the loader may be
     printf '%s\n' /lib/security /lib/*/security /lib64/security
     printf '%s\n' /usr/lib/security /usr/lib/*/security /usr/lib64/security
-    [ ! -L "$command" ] || dirname "$(readlink "$command")"
+    for command in $commands; do [ ! -L "$command" ] || dirname "$(readlink "$command")"; done
 }
 
 remove_the_plugin() {
@@ -104,8 +108,11 @@ remove_the_plugin() {
         rm -f "$folder/accesscontrol.py" "$folder"/.pam-accesscontrol.*
         rmdir "$folder" 2>/dev/null || true # where install.sh had to make it
     done
-    [ ! -L "$command" ] || rm -f "$command"
-    rm -rf /run/pam-accesscontrol
+    rm -f "$library/accesscontrol.py"
+    rm -rf "$library/__pycache__" "$library"/.pam-accesscontrol.*
+    [ ! -d "$library" ] || rmdir "$library" 2>/dev/null || complain "$library stays: there is something else in it"
+    for command in $commands; do [ ! -L "$command" ] || rm -f "$command"; done
+    rm -rf "$state"
 }
 
 remove_rules_and_logs() {
@@ -125,13 +132,36 @@ tell_what_stays() {
 # ---- All of it -------------------------------------------------------------------------------------------------------
 
 be_the_only_one() { # until the kernel sees us end
-    exec 9<"$pam_folder"
-    ! command -v flock >/dev/null || flock -n 9 || fail "another install.sh or uninstall.sh is at work"
+    ! command -v flock >/dev/null || [ ! -w "${lock%/*}" ] || until has_the_lock; do :; done
+}
+
+has_the_lock() { # that others will find: who has it removes it at the end
+    umask 077
+    exec 9<>"$lock"
+    umask 022
+    flock -w 5 9 || {
+        exec 9>&-
+        fail "another install.sh or uninstall.sh is at work; if it hangs, this ends it: kill -KILL$(who_has_it_open)"
+    }
+    locked=$(stat -L -c %i /proc/self/fd/9 2>/dev/null) || return 0
+    [ "$locked" = "$(stat -c %i "$lock" 2>/dev/null)" ]
+}
+
+who_has_it_open() { # a script, and what it has started
+    for place in /proc/[0-9]*/fd/9; do
+        [ "$(readlink "$place")" != "$lock" ] || printf '%s\n' "$place"
+    done 2>/dev/null | cut -d / -f 3 | sed 's/^/ /' | tr -d '\n'
 }
 
 clear_away() { # what is ours and temporary, also of a run that was killed
-    rm -rf /run/pam-accesscontrol-install.*
+    rm -rf /run/pam-accesscontrol-install.* "$library"/.pam-accesscontrol.*
     rm -f "$pam_folder"/.pam-accesscontrol.* "$rule_folder"/.pam-accesscontrol.*
+}
+
+end() {
+    trap '' INT TERM HUP
+    clear_away
+    rm -f "$lock"
 }
 
 purge=''
@@ -150,7 +180,7 @@ be_the_only_one
 trap 'exit 130' INT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
-trap clear_away EXIT
+trap end EXIT
 clear_away
 
 take_our_lines_out

@@ -13,9 +13,11 @@ import pytest
 from machine import RULE_FILE, run, ssh
 from test_install import (
     CHECKOUT,
-    COMMAND,
+    COMMANDS,
     GUARDED,
     INCLUDED,
+    LIBRARY,
+    LOADER,
     MODULE,
     OURS,
     PAM,
@@ -71,8 +73,8 @@ def test_the_plugin_its_command_and_its_state_go() -> None:
     assert Path("/run/pam-accesscontrol").exists()
     said = uninstall()
     assert (said.returncode, said.stderr) == (0, "")
-    assert not any(os.path.lexists(path) for path in (MODULE, COMMAND, "/run/pam-accesscontrol"))
-    assert not MODULE.parent.exists() or list(MODULE.parent.iterdir())  # Debian 13 has no such folder by itself
+    assert not any(os.path.lexists(path) for path in (LOADER, LIBRARY, *COMMANDS, "/run/pam-accesscontrol"))
+    assert not LOADER.parent.exists() or list(LOADER.parent.iterdir())  # Debian 13 has no such folder by itself
     assert left_over() == []
     assert ssh("bob").returncode == 0
 
@@ -83,6 +85,17 @@ def test_twice_is_fine() -> None:
     again = uninstall()
     assert (again.returncode, again.stderr) == (0, "")
     assert picture(*PLACES, moment=True) == first
+
+
+def test_what_somebody_else_put_into_its_folder_stays_and_is_told() -> None:
+    (LIBRARY / "theirs").touch()
+    said = uninstall()
+    assert (said.returncode, said.stderr) == (
+        0,
+        f"uninstall.sh: {LIBRARY} stays: there is something else in it\n",
+    )
+    assert [path.name for path in LIBRARY.iterdir()] == ["theirs"]
+    shutil.rmtree(LIBRARY)
 
 
 def test_a_file_without_our_lines_is_not_touched() -> None:
@@ -97,10 +110,10 @@ def test_lines_that_the_admin_put_elsewhere_go_too(tmp_path: Path) -> None:
     texts = {PAM / "su": (PAM / "su").read_text(), PAM / "slim~": "", elsewhere: "account required pam_unix.so\n"}
     for path, text in texts.items():
         path.write_text(text + OURS["account"] + " \t\r\n")
-    (PAM / "vsftpd").symlink_to(elsewhere)
+    (PAM / "tests-link").symlink_to(elsewhere)
     assert uninstall().returncode == 0
     assert {path: path.read_text() for path in texts} == texts
-    assert os.readlink(PAM / "vsftpd") == str(elsewhere)
+    assert os.readlink(PAM / "tests-link") == str(elsewhere)
 
 
 def test_a_line_without_our_mark_keeps_the_plugin_until_it_is_gone() -> None:
@@ -110,7 +123,18 @@ def test_a_line_without_our_mark_keeps_the_plugin_until_it_is_gone() -> None:
     said = uninstall()
     assert said.returncode == 1
     assert "/etc/pam.d/su:1 still calls the plugin" in said.stderr and "su:2" not in said.stderr
-    assert MODULE.exists() and marked() == []
+    assert LOADER.exists() and MODULE.exists() and marked() == []
+    su.write_text(text)
+    assert uninstall().returncode == 0
+    assert not LOADER.exists() and not MODULE.exists()
+
+
+def test_a_line_that_names_the_module_itself_keeps_it_until_it_is_gone() -> None:
+    su = PAM / "su"
+    text = su.read_text()
+    su.write_text(f"account required pam_python.so {MODULE}\n{text}")
+    assert uninstall().returncode == 1
+    assert MODULE.exists()
     su.write_text(text)
     assert uninstall().returncode == 0
     assert not MODULE.exists()
@@ -123,7 +147,7 @@ def test_a_file_that_cannot_be_written_keeps_the_plugin() -> None:
         said = uninstall()
         assert said.returncode == 1
         assert "/etc/pam.d/sshd cannot be written" in said.stderr
-        assert MODULE.exists() and marked() == ["sshd"]
+        assert LOADER.exists() and MODULE.exists() and marked() == ["sshd"]
         assert ssh("bob").returncode == 0
     finally:
         run("umount", str(sshd))
@@ -200,7 +224,10 @@ BREAK = {
     "python broken": broken_python,
     "the module gone": MODULE.unlink,
     "the module has a syntax error": lambda: MODULE.write_text("def def\n"),
-    "the folder of the module gone": lambda: shutil.rmtree(MODULE.parent),
+    "the folder of the module gone": lambda: shutil.rmtree(LIBRARY),
+    "the loader gone": LOADER.unlink,
+    "the loader has a syntax error": lambda: LOADER.write_text("def def\n"),
+    "the folder of the loader gone": lambda: shutil.rmtree(LOADER.parent),
     "the rules closed": lambda: RULE_FILE.write_text("DEFAULT:CLOSE\n"),
     "the rules gone": lambda: shutil.rmtree(RULE_FILE.parent),
 }
