@@ -10,6 +10,8 @@ import pytest
 from host import PASSING, PLUGIN
 from machine import RULE_FILE, Result, run
 
+pytest_plugins = ["command_fixtures"]
+
 ROOT_GETS_IN = "ALL OPEN USER root\n"  # or check would complain
 
 
@@ -67,6 +69,11 @@ def test_the_usual_file_is_checked_where_none_is_named(rules) -> None:
         ("SSSH OPEN USER bob", "there is no service SSSH: SSH, TTY, XDM, or a file in /etc/pam.d"),
         ("SSH OPEN USER root", "can never be reached: line 1 has decided before"),
         ("TTY CLOSE USER root@10.0.0.0/8", "can never be reached: line 1 has decided before"),
+        (
+            "SSH CLOSE USER ALL@host.example",
+            "'host.example' is no address: IPv4, IPv6, a network such as 10.0.0.0/8, or LOCAL",
+        ),
+        ("SSH CLOSE USER bob@local", "'local' is no address: IPv4, IPv6, a network such as 10.0.0.0/8, or LOCAL"),
     ],
 )
 def test_each_broken_line_is_named_with_its_reason(line: str, why: str, faults) -> None:
@@ -175,6 +182,110 @@ def test_it_looks_into_included_files(service) -> None:
     service("scratch", f"@include scratch-common\n{PASSING}")
     found = [line for line in check().stdout.splitlines() if "scratch-common:1: auth: " in line]
     assert len(found) == 1
+
+
+def test_a_service_that_obeys_by_what_it_includes_has_no_fault(service) -> None:
+    service("scratch", "@include login\n")
+    assert about_scratch() == [] and check().returncode == 0
+
+
+def test_a_screen_locker_that_includes_login_for_auth_alone_has_no_fault(service) -> None:
+    for locker in ("i3lock", "swaylock"):
+        assert "include" in Path("/etc/pam.d", locker).read_text()
+    service("scratch", "auth include login\n")
+    assert about_scratch() == [] and check().returncode == 0
+
+
+def test_su_and_sudo_guarded_by_install_sh_have_no_fault(guarded) -> None:
+    """Debian's su has `sufficient pam_rootok.so` in front: root alone gets past the plugin there, and meets account."""
+    guarded("su", "sudo")
+    assert "pam_rootok.so" in Path("/etc/pam.d/su").read_text()
+    assert (check().returncode, check().stdout) == (0, f"{RULE_FILE}: no faults found\n")
+
+
+@pytest.mark.parametrize(
+    "name", ["sshd.dpkg-old", "sshd.dpkg-dist", "sshd.rpmnew", "sshd.rpmsave", "sshd~", "sshd.bak"]
+)
+def test_a_backup_of_a_pam_file_is_no_service(name: str, service) -> None:
+    service(name, PASSING.replace("auth required", "auth sufficient", 1))  # a fault, if it were one
+    assert check().returncode == 0
+    service(name, PASSING.replace(PLUGIN, "pam_permit.so"))
+    assert check().returncode == 0
+
+
+def test_a_pam_file_that_the_package_has_put_back_is_found(as_packaged) -> None:
+    """As `apt-get install --reinstall -o Dpkg::Options::=--force-confnew` does, with what was there beside it."""
+    as_packaged("sshd")
+    assert check().returncode == 1
+    assert check().stdout == "/etc/pam.d/sshd: sshd is not guarded, and obeys no rule: run install.sh\n"
+
+
+def test_one_of_the_vendors_folder_is_found_too(rules) -> None:
+    path = Path("/usr/lib/pam.d/remote")
+    assert not Path("/etc/pam.d/remote").exists() and not path.exists()
+    path.parent.mkdir(exist_ok=True)
+    try:
+        path.write_text(PASSING.replace(PLUGIN, "pam_permit.so"))
+        assert check().stdout == f"{path}: remote is not guarded, and obeys no rule: run install.sh\n"
+    finally:
+        path.unlink()
+
+
+# ------------------------------------------------------------------------------------------- rules that do nothing
+
+
+def test_a_rule_for_a_service_that_is_not_guarded_is_found(faults, service) -> None:
+    service("scratch", PASSING.replace(PLUGIN, "pam_permit.so"))
+    found = faults(ROOT_GETS_IN + "SCRATCH CLOSE USER bob\n")
+    assert found == ["2: scratch is not guarded, so this rule is not asked: run install.sh scratch"]
+    service("scratch", PASSING)
+    assert faults(ROOT_GETS_IN + "SCRATCH CLOSE USER bob\n") == []
+
+
+def test_a_limit_on_a_service_that_opens_no_session_is_found(faults, guarded) -> None:
+    guarded("vsftpd")
+    found = faults(ROOT_GETS_IN + "VSFTPD OPEN USER bob\nVSFTPD NUMBER USER bob:1\nSSH NUMBER USER bob:1\n")
+    assert found == ["3: vsftpd opens no session, so those who come in by it are not counted"]
+
+
+# -------------------------------------------------------------------------------------------- the compiled module
+
+MODULE = Path("/usr/lib/pam-accesscontrol/accesscontrol.py")
+
+
+def check_as_bob() -> Result:
+    return run("runuser", "-u", "bob", "--", "pam-accesscontrol", "check", check=False)
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def is_for_another_source(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:8] + bytes(8) + path.read_bytes()[16:])
+
+
+def is_for_another_python(path: Path) -> None:
+    path.rename(path.with_name("accesscontrol.cpython-39.pyc"))
+
+
+@pytest.mark.parametrize("harm", [remove, is_for_another_source, is_for_another_python])
+def test_a_compiled_module_that_does_not_fit_is_told_to_who_cannot_renew_it(harm, rules) -> None:
+    [compiled] = MODULE.parent.joinpath("__pycache__").iterdir()
+    good = compiled.read_bytes()
+    assert check_as_bob().returncode == 0
+    try:
+        harm(compiled)
+        told = check_as_bob()
+        assert told.returncode == 1
+        assert told.stdout.startswith(f"{MODULE}: is not compiled for pam_python's Python 3.")
+        assert told.stdout.count("\n") == 1 and "slower" in told.stdout
+        assert check().returncode == 0  # root's call has renewed it
+        assert compiled.read_bytes()[:16] == good[:16]
+        assert check_as_bob().returncode == 0
+    finally:
+        compiled.with_name("accesscontrol.cpython-39.pyc").unlink(missing_ok=True)
+        compiled.write_bytes(good)
 
 
 # ------------------------------------------------------------------------------------------------------ wrongly called

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from host import PASSING
 from limits import UNGUARDED, held_session, inside, inside_at_a_console, needs_logind, opener_of
 from machine import run
 
-pytest_plugins = ["limits_fixtures"]
+pytest_plugins = ["limits_fixtures", "command_fixtures"]
 pytestmark = pytest.mark.usefixtures("nobody")
 
 
@@ -72,6 +73,30 @@ def test_a_table_for_people() -> None:
     assert any("users: 1 of 2 are logged in" in line for line in lines)
 
 
+def test_what_is_guarded_and_what_is_not(as_packaged) -> None:
+    told = status()
+    assert told["not_guarded"] == []
+    as_packaged("sshd")
+    told = status()
+    assert "sshd" not in told["guarded"] and "sshd.dpkg-old" not in told["guarded"]
+    assert told["not_guarded"] == ["/etc/pam.d/sshd: sshd is not guarded, and obeys no rule: run install.sh"]
+    assert told["not_guarded"][0] in run("pam-accesscontrol", "status").stdout
+
+
+def test_a_greeter_is_not_guarded_though_its_file_has_the_lines(service) -> None:
+    service("gdm-launch-environment", PASSING)
+    service("scratch", PASSING)
+    guarded = status()["guarded"]
+    assert "scratch" in guarded and "gdm-launch-environment" not in guarded
+
+
+def test_a_line_that_can_be_left_out_is_told(service) -> None:
+    service("scratch", f"auth sufficient pam_unix.so\n{PASSING}")
+    [fault] = status()["guarded"]["scratch"]
+    assert fault.startswith("/etc/pam.d/scratch:1: auth: ")
+    assert fault in run("pam-accesscontrol", "status").stdout
+
+
 def test_explain_shows_the_limits_and_who_fills_them() -> None:
     with inside("bob"):
         told = run("pam-accesscontrol", "explain", "SSH", "carol", "10.1.2.3").stdout
@@ -82,7 +107,7 @@ def test_explain_shows_the_limits_and_who_fills_them() -> None:
 
 
 def test_only_root_may_ask() -> None:
-    asked = run("runuser", "-u", "bob", "--", "/usr/sbin/pam-accesscontrol", "status", check=False)
+    asked = run("runuser", "-u", "bob", "--", "pam-accesscontrol", "status", check=False)
     assert asked.returncode == 2
     assert asked.stdout == ""
     assert "root" in asked.stderr
