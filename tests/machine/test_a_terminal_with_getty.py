@@ -101,7 +101,7 @@ def test_who_may_comes_in_as_soon_as_there_is_a_place_and_gives_it_back(terminal
     rules("TTY OPEN USER bob,root\nSSH OPEN USER erin\nALL NUMBER GROUP ALL:1\n")
     terminal.start_getty()
     with inside("erin"):
-        assert terminal.refuses("bob") == INCORRECT
+        assert terminal.refuses("bob") == "Access denied: everybody: 1 of 1 are logged in."
     for user in ("bob", "root"):
         terminal.lets_in(user)
         assert known_to_logind() == [user]
@@ -115,7 +115,7 @@ def test_who_may_not_is_told_what_a_wrong_password_is_told(terminal: Terminal, r
     terminal.start_getty()
     for user in ("carol", "root"):
         assert terminal.refuses(user) == INCORRECT
-        assert f"TTY   CLOSE   {user}@localhost" in monthly_log()
+        assert f"TTY       CLOSE   {user}@localhost" in monthly_log()
     assert terminal.refuses("bob", "wrong") == INCORRECT
     assert "bob@localhost" not in monthly_log()
 
