@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from desktop import Desktop
 from machine import run
 
 pytest_plugins = ["desktop_fixtures", "command_fixtures"]
 
-ASKED = 3
+REFUSED, ASKED = 1, 3
 
 
 def test_it_tells_who_would_be_asked(desktop: Desktop, rules) -> None:
@@ -19,6 +21,17 @@ def test_it_tells_who_would_be_asked(desktop: Desktop, rules) -> None:
     login = desktop.knock("bob")
     desktop.answer("Deny")
     assert login.refusal() == "Access denied: the person at the desktop did not allow it."
+
+
+def test_a_deny_that_holds_refuses(desktop: Desktop, rules) -> None:
+    rules("DEFAULT:CLOSE\nSSH ASK USER bob,carol\n")
+    login = desktop.knock("bob")
+    desktop.answer("Deny")
+    assert login.refusal()
+    told = run("pam-accesscontrol", "explain", "SSH", "bob", "192.0.2.7", check=False)
+    assert told.returncode == REFUSED
+    assert re.match(r"refused, since a refusal by the owner holds for [\d mins]+ more: bob over SSH from ", told.stdout)
+    assert run("pam-accesscontrol", "explain", "SSH", "carol", "10.1.2.3", check=False).returncode == ASKED
 
 
 def test_somebody_who_is_not_root_is_told_the_same(desktop: Desktop, rules) -> None:
