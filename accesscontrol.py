@@ -1798,7 +1798,7 @@ def ask_owner(attempt: LoginAttempt, decision: Decision, pamh: Any) -> str:
     Raises Refused for every answer but Allow, and for nobody to answer where UNATTENDED is CLOSE.
     """
     rules = decision.rules
-    question = Question(attempt, rules, auth_info(pamh))
+    question = Question(attempt, rules, auth_info(pamh) if attempt.name == "SSH" else "")
     try:
         word, who = ask(question, loader_of(pamh), connections() if attempt.name == "SSH" else ())
     except CannotAsk as reason:
