@@ -6,9 +6,10 @@ import os
 import re
 import select
 import signal
+import subprocess
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pexpect
@@ -18,6 +19,7 @@ from machine import Result, console, run, ssh, ssh_session, wait_for
 
 STATE = Path("/run/pam-accesscontrol")
 REGISTRY = STATE / "sessions"
+LOCK = STATE / "lock"
 LOGIND = "systemd-logind.service"
 UTMP = Path("/run/utmp")
 
@@ -225,6 +227,14 @@ def descendant(pid: int, command: str) -> int:
     raise AssertionError(f"{pid} has no {command}: {run('pstree', '-p', str(pid)).stdout}")
 
 
+def state_of(pid: int) -> str:
+    """R, S, T and so on, see proc(5); empty where there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
 @contextmanager
 def logind_stopped() -> Iterator[None]:
     """Within the block, logind is there, but does not get to do anything: it learns only behind it who has gone."""
@@ -234,3 +244,88 @@ def logind_stopped() -> Iterator[None]:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+# ------------------------------------------------------------------------------------------------------------- the lock
+
+
+def holders_of_the_lock() -> list[int]:
+    """The processes that hold the lock of who is in, by whatever call. See proc_locks(5)."""
+    if not LOCK.exists():
+        return []
+    rows = [row.split() for row in Path("/proc/locks").read_text().splitlines() if "->" not in row]
+    return [int(row[4]) for row in rows if row[5].endswith(f":{LOCK.stat().st_ino}")]
+
+
+def as_user(user: str) -> list[str]:
+    """The beginning of a command line that makes the rest of it the user's own."""
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
+
+
+@contextmanager
+def stopped_with_the_lock(*command: str, input: str = "") -> Iterator[int]:
+    """Within the block, a process below this command has the lock and does not go on, as after SIGSTOP; yields its pid.
+
+    strace sends the signal where the registry is opened, for which one must have the lock, and then goes away.
+    """
+    stop = ["--trace=openat", f"--trace-path={REGISTRY}", "--inject=openat:signal=STOP:when=1"]
+    line = ["strace", "--follow-forks", "--output=/dev/null", *stop, *command]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(line, stdin=subprocess.PIPE, start_new_session=True, text=True, **quiet) as tracer:
+        assert tracer.stdin
+        tracer.stdin.write(input)
+        tracer.stdin.flush()
+        found: list[int] = []
+        try:
+            [holder] = wait_for(lambda: stopped_among(holders_of_the_lock()), "somebody is stopped with the lock")
+            found.append(holder)
+            tracer.kill()
+            wait_for(lambda: state_of(holder) == "T", "it stays stopped without strace")
+            assert holders_of_the_lock() == [holder]
+            yield holder
+        finally:
+            tracer.kill()
+            for pid in found:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def stopped_among(pids: Sequence[int]) -> list[int]:
+    return [pid for pid in pids if state_of(pid) in ("t", "T")]
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """Within the block, a process stands in a cgroup that is frozen, and is stopped by nothing else. See cgroups(7)."""
+    group = Path("/sys/fs/cgroup/tests-frozen")
+    group.mkdir()
+    try:
+        (group / "cgroup.procs").write_text(str(pid))
+        (group / "cgroup.freeze").write_text("1")
+        os.kill(pid, signal.SIGCONT)
+        wait_for(lambda: "frozen 1" in (group / "cgroup.events").read_text(), "the cgroup is frozen")
+        yield
+    finally:
+        (group / "cgroup.kill").write_text("1")
+        (group / "cgroup.freeze").write_text("0")
+        wait_for(lambda: not (group / "cgroup.procs").read_text(), "nobody is in the cgroup")
+        group.rmdir()
+
+
+# -------------------------------------------------------------------------------------------- services that are guarded
+
+
+@contextmanager
+def guarded(name: str) -> Iterator[None]:
+    """Within the block, a service of this computer is guarded, by the lines that install.sh would put in."""
+    plugin = "pam_python.so /lib/security/accesscontrol.py"
+    path = Path("/etc/pam.d", name)
+    before = path.read_text()
+    assert plugin not in before
+    auth = "@include common-auth\n"
+    text = before.replace(auth, f"{auth}auth required {plugin}\n")
+    path.write_text(f"account requisite {plugin}\nsession requisite {plugin}\n{text}")
+    try:
+        yield
+    finally:
+        path.write_text(before)

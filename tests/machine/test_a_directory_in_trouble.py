@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from faults import World
+from faults import World, odd_directory
 from host import PASSING, PERM_DENIED, SESSION_ERR, SUCCESS
 from machine import run, wait_for
 
@@ -25,16 +25,8 @@ def world(tmp_path: Path, service) -> Iterator[World]:
     """A world that asks nss_odd.c for groups, too."""
     service("scratch", PASSING)
     service("elsewhere", PASSING)
-    kind = run("gcc", "-print-multiarch").stdout.strip()
-    library = Path(f"/usr/lib/{kind}/libnss_odd.so.2")
-    source = Path(__file__).with_name("nss_odd.c")
-    run("gcc", "-Wall", "-Wextra", "-shared", "-fPIC", f'-DFOLDER="{tmp_path}"', "-o", str(library), str(source))
-    switch = tmp_path / "nsswitch.conf"
-    switch.write_text("passwd: files\ngroup: files odd\n")
-    made = World(tmp_path, f"mount --bind {switch} /etc/nsswitch.conf")
-    yield made
-    made.close()
-    library.unlink()
+    with odd_directory(tmp_path) as found:
+        yield found
 
 
 RULES = {
