@@ -1,0 +1,148 @@
+"""The desktop's owner can bring it about that whoever looks at a process of theirs in /proc waits for ever, root included.
+
+No login does: one that asks ends, with an answer or without, and all others go on.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from desktop import AUTOLOGIN, Desktop, active_session, alice_is_there
+from limits import as_user, gets_in
+from machine import run, wait_for
+
+pytest_plugins = ["desktop_fixtures"]
+
+COULD_NOT_BE_ASKED = "Access denied: the person at the desktop could not be asked."
+FUSE = Path("/dev/fuse")
+PLACE = Path("/home/alice/hangs")
+AS_ALICE = as_user("alice")
+
+# Never gets to the end of execve(2), once it is told to begin with it.
+HANGS = f"""
+import os, sys
+os.open("{PLACE}/flush", os.O_RDONLY)
+print("ready", flush=True)
+sys.stdin.readline()
+os.execv("/bin/sleep", ["sleep", "infinity"])
+"""
+
+# In each window, before anything of the plugin: where a file says so, the same.
+DEED = f"""
+import os, sys
+if sys.argv[1:] == ["--window"] and os.path.exists("/run/tests-deed"):
+    os.open("{PLACE}/flush", os.O_RDONLY)
+    os.execv("/bin/sleep", ["sleep", "infinity"])
+"""
+DEED_FILES = [Path("/usr/lib/python3/dist-packages", name) for name in ("tests_deed.py", "tests_deed.pth")]
+
+
+@pytest.fixture(scope="module")
+def file_system(tmp_path_factory: pytest.TempPathFactory) -> str:
+    program = tmp_path_factory.mktemp("fuse") / "fuse_that_hangs"
+    source = Path(__file__).with_name("fuse_that_hangs.c")
+    run("gcc", "-Wall", "-Wextra", "-I/usr/include/fuse3", "-o", str(program), str(source), "-lfuse3")
+    for folder in (program, *program.parents[:-2]):
+        folder.chmod(0o755)
+    return str(program)
+
+
+@pytest.fixture
+def hanging(file_system: str) -> Iterator[None]:
+    """alice has such a file system. At the end it goes, and whoever waits for it goes on."""
+    if not FUSE.exists():
+        os.mknod(FUSE, stat.S_IFCHR | 0o666, os.makedev(10, 229))
+    FUSE.chmod(0o666)
+    run(*AS_ALICE, "mkdir", "-p", str(PLACE))
+    with subprocess.Popen([*AS_ALICE, file_system, "-f", str(PLACE)]) as server:
+        wait_for(lambda: f" {PLACE} fuse" in Path("/proc/mounts").read_text(), "the file system is there")
+        try:
+            yield
+        finally:
+            server.kill()
+    run("umount", "--lazy", str(PLACE))
+
+
+def hangs(pid: int) -> bool:
+    """Whether somebody who looks at the process waits; cat is killed then."""
+    return run("timeout", "--signal=KILL", "1", "cat", f"/proc/{pid}/environ", check=False).returncode == 137
+
+
+@pytest.fixture
+def process_that_hangs(hanging: None, desktop: Desktop, lightdm) -> Iterator[Callable[[], int]]:
+    """process_that_hangs(): a process of alice's session's begins to hang, which is older than all others there."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([*AS_ALICE, "python3", "-c", HANGS], stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdin and process.stdout
+        assert process.stdout.readline() == "ready\n"
+        lightdm(AUTOLOGIN)
+        wait_for(alice_is_there, "alice is logged in")
+        scope = f"session-{active_session()['Id']}.scope"
+        group = run("systemctl", "show", "--property=ControlGroup", "--value", scope).stdout.strip()
+        folder = next(path for path in (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified")) if (path / "cgroup.procs").exists())
+        Path(f"{folder}{group}/cgroup.procs").write_text(str(process.pid))
+
+        def begin() -> int:
+            process.stdin.write("go\n")
+            process.stdin.flush()
+            wait_for(lambda: hangs(process.pid), "the process hangs")
+            return process.pid
+
+        yield begin
+        process.kill()
+
+
+@pytest.fixture
+def windows_that_hang(hanging: None) -> Iterator[Callable[[], None]]:
+    """windows_that_hang(): each window of the plugin that is started from now on, in this test."""
+    place = Path("/run/tests-deed")
+    for path, text in zip(DEED_FILES, (DEED, "import tests_deed\n")):
+        path.write_text(text)
+    yield place.touch
+    place.unlink(missing_ok=True)
+    for path in DEED_FILES:
+        path.unlink()
+
+
+def test_where_the_display_is_looked_for(desktop: Desktop, process_that_hangs, rules) -> None:
+    rules("SSH ASK USER bob\nDEFAULT:OPEN\nREMEMBER:0\nSSH NUMBER GROUP ALL:50\n")
+    process_that_hangs()
+    bob = desktop.knock("bob")
+    wait_for(lambda: bob.waits() and Path("/run/pam-accesscontrol/queue").read_text(), "bob is asked about")
+    assert gets_in("carol")
+    assert bob.refusal() == COULD_NOT_BE_ASKED
+    assert gets_in("carol")
+
+
+def test_where_the_window_itself_hangs(desktop: Desktop, windows_that_hang, rules) -> None:
+    rules("SSH ASK USER bob,erin\nDEFAULT:OPEN\nREMEMBER:0\nTIMEOUT:1\n")
+    windows_that_hang()
+    bob, erin = desktop.knock("bob"), desktop.knock("erin")
+    assert gets_in("carol")
+    assert bob.refusal() == erin.refusal() == COULD_NOT_BE_ASKED
+
+
+def test_where_the_notice_hangs_that_waits_for_the_end(desktop: Desktop, windows_that_hang, rules) -> None:
+    rules("SSH ASK USER bob\nDEFAULT:OPEN\nREMEMBER:3600\n")
+    bob = desktop.knock("bob")
+    desktop.answer("Allow")
+    assert bob.is_let_in()
+    wait_for(notices, "the notice waits")
+    windows_that_hang()
+    assert desktop.knock("bob").is_let_in()  # this one's end makes a notice that hangs
+    wait_for(lambda: any(map(hangs, notices())), "the notice hangs")
+    for _ in range(2):
+        assert desktop.knock("bob").is_let_in()
+        assert gets_in("carol")
+
+
+def notices() -> list[int]:
+    """The processes that the plugin has written down as those that wait to show a notice."""
+    rows = [line.split("\t") for line in Path("/run/pam-accesscontrol/answers").read_text().splitlines()]
+    return [int(row[9]) for row in rows if row[9] != "0"]
