@@ -1,0 +1,84 @@
+"""A server that opens no session has no other place than account: there it is asked, and there the limit is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from hosts import ftp, guarded, imap, running
+from limits import inside
+from machine import password_of
+
+pytest_plugins = ["desktop_fixtures"]
+
+SERVERS = {"vsftpd": (21, ftp), "dovecot": (143, imap)}
+LoginTo = Callable[..., str]
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def server(request: pytest.FixtureRequest) -> Iterator[tuple[str, LoginTo]]:
+    """The SERVICE by which rules name a real server, which is guarded and runs, and what a login there is answered."""
+    name = request.param
+    port, login = SERVERS[name]
+    with guarded(name), running(name, port):
+        yield name.upper(), login
+
+
+def test_who_is_asked_about_is_asked_about(server: tuple[str, LoginTo], desktop, rules) -> None:
+    service, login = server
+    rules(f"DEFAULT:CLOSE\n{service} ASK USER bob\nREMEMBER:0\n")
+    with ThreadPoolExecutor() as pool:
+        for button in ("Deny", "Allow"):
+            answer = pool.submit(login, "bob")
+            window = desktop.question()
+            assert service in window.title and "bob" in window.title and "127.0.0.1" in window.title
+            window.click(button)
+            assert (answer.result() == "") == (button == "Allow")
+
+
+def test_with_nobody_to_ask_unattended_decides(server: tuple[str, LoginTo], rules) -> None:
+    service, login = server
+    rules(f"DEFAULT:CLOSE\n{service} ASK USER bob\nUNATTENDED:CLOSE\n")
+    assert login("bob") != ""
+    rules(f"DEFAULT:CLOSE\n{service} ASK USER bob\nUNATTENDED:OPEN\n")
+    assert login("bob") == ""
+
+
+def test_a_full_limit_refuses_and_takes_no_place(server: tuple[str, LoginTo], rules) -> None:
+    service, login = server
+    rules(f"DEFAULT:OPEN\n{service} NUMBER GROUP ALL:1\n")
+    with inside("erin"):
+        assert login("bob") != ""
+        assert login("erin") == ""  # who is in already
+    assert login("bob") == ""
+    assert login("carol") == ""
+
+
+def test_a_limit_of_none_refuses_everybody(server: tuple[str, LoginTo], rules) -> None:
+    service, login = server
+    rules(f"DEFAULT:OPEN\n{service} NUMBER USER ALL:0\n")
+    assert login("bob") != ""
+
+
+def test_rules_name_it_by_its_own_name(server: tuple[str, LoginTo], rules) -> None:
+    service, login = server
+    rules(f"DEFAULT:CLOSE\n{service} OPEN USER bob@127.0.0.1\n")
+    assert login("bob") == ""
+    assert login("carol") != ""
+    assert login("bob", "wrong") != ""
+
+
+def test_a_right_password_is_refused_as_a_wrong_one_is(server: tuple[str, LoginTo], rules) -> None:
+    service, login = server
+    rules(f"{service} CLOSE USER bob\nDEFAULT:OPEN\n")
+    assert login("bob") == login("bob", "wrong") != ""
+
+
+def test_the_month_has_a_line_for_who_is_let_in(server: tuple[str, LoginTo], rules, monthly_log) -> None:
+    service, login = server
+    rules(f"DEFAULT:CLOSE\n{service} OPEN USER bob\n")
+    assert login("bob", password_of("bob")) == ""
+    told = [line.split()[2:6] for line in monthly_log().splitlines()]
+    assert told == [[service, "OPEN", "bob@127.0.0.1", "granted"]]
