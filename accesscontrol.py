@@ -1162,6 +1162,7 @@ def find_full_limit(
     sessions = OpenSessions(registry.sessions, logind)
     if not all(sessions.look_at(limit, person, groups)[0] for limit in limits):
         registry.sessions = [it for it in registry.sessions if it.lives()]
+        registry.lines = [it.line() for it in registry.sessions]
         sessions = OpenSessions(registry.sessions, logind)
     for limit in limits:
         has_room, told, uids = sessions.look_at(limit, person, groups)
