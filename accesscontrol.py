@@ -739,9 +739,8 @@ class Record:
     def __init__(self, **fields: Any) -> None:
         self.__dict__.update(fields)
 
-    def change(self, **fields: Any) -> None:
-        """Gives some fields other values."""
-        self.__dict__.update(fields, text="")
+    def __setattr__(self, name: str, value: int | str) -> None:
+        self.__dict__.update({name: value, "text": ""})
 
     def line(self) -> str:
         """The line that parse() reads."""
@@ -797,17 +796,30 @@ def new_session(
     )
 
 
-def process_start(pid: int) -> int:
-    """When a process started, in clock ticks since the boot; -1 where there is none, or a zombie. See proc(5).
+def process_stat(pid: int) -> list[bytes]:
+    """The fields of a process in /proc, from its state on; none where there is no process. See proc_pid_stat(5).
 
     Raises OSError where that cannot be told: what cannot be seen is not gone.
     """
     try:
         with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
-            fields = (file.read(4096) or b"").rpartition(b")")[2].split()
+            return (file.read(4096) or b"").rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        return -1
+        return []
+
+
+def process_start(pid: int) -> int:
+    """When a process started, in clock ticks since the boot; -1 where there is none, or a zombie. Raises OSError."""
+    fields = process_stat(pid)
     return int(fields[19]) if fields and fields[0] not in (b"Z", b"X") else -1
+
+
+def is_stuck(pid: int, seconds: float, patience: float) -> bool:
+    """Whether a process that should have gone on for so many seconds is stopped, frozen, or kept from the CPU.
+
+    Under a flood of logins one that waits for the CPU is only slow: it gets five times as long. Raises OSError.
+    """
+    return seconds > patience * (5 if process_stat(pid)[:1] == [b"R"] else 1)
 
 
 def process_uid(pid: int) -> int:
@@ -866,7 +878,7 @@ class SessionRegistry:
         """The lines of a state file."""
         with open(f"{STATE}/{name}", "a+", encoding="utf-8", errors="replace", opener=open_private) as file:
             file.seek(0)
-            return list(file)
+            return [line for line in file if line.endswith("\n")]
 
     def read(self, name: str, kind: type[RecordType]) -> list[RecordType]:
         """The records in a state file, but for damaged ones."""
@@ -965,7 +977,7 @@ def take_lock() -> int:
             holder = lock_holder(descriptor), os.pread(descriptor, 64, 0)
             if holder != seen:
                 seen, since = holder, now
-            elif holder[0] > 0 and now - since > HOLDER_PATIENCE:
+            elif holder[0] > 0 and now - since > HOLDER_PATIENCE and is_stuck(holder[0], now - since, HOLDER_PATIENCE):
                 end_holder(descriptor, holder[0])
             if now - begin > LOCK_PATIENCE:
                 raise TimeoutError(11, "another process holds the lock, and cannot be ended")
@@ -1588,7 +1600,8 @@ def living_queue(registry: SessionRegistry) -> list[Waiting]:
     for waiting in registry.read("queue", Waiting):
         if waiting.pid <= 0 or process_start(waiting.pid) != waiting.start:
             continue
-        if waiting.pid != os.getpid() and time.monotonic() * 1000 - waiting.renewed > HUNG_AFTER * 1000:
+        seconds = time.monotonic() - waiting.renewed / 1000
+        if waiting.pid != os.getpid() and seconds > HUNG_AFTER and is_stuck(waiting.pid, seconds, HUNG_AFTER):
             end_process(waiting.pid, f"has been stopped for more than {HUNG_AFTER:g} s while it waits for an answer")
             continue
         queue.append(waiting)
@@ -1638,7 +1651,7 @@ def renew_place(question: Question, outcome: Outcome) -> bool:
         mine = [waiting for waiting in queue if (waiting.pid, waiting.key) == (os.getpid(), question.key)]
         if not mine:
             raise ProcessLookupError(3, "its place in the queue is gone")
-        mine[0].change(renewed=int(time.monotonic() * 1000))
+        mine[0].renewed = int(time.monotonic() * 1000)
         registry.write("queue", queue)
         return queue[0] is mine[0]
 
@@ -1726,7 +1739,7 @@ def write_down_missed(
     kept = [it for it in registry.read("missed", Missed) if is_shown(it) and it.owner_uid != owner_uid]
     for missed in outcome.missed:
         end_window(missed.pid, missed.start, owner_uid)
-        missed.change(pid=window.pid, start=window.start)
+        missed.pid, missed.start = window.pid, window.start
         kept.append(missed)
     kept.append(Missed(owner_uid=owner_uid, pid=window.pid, start=window.start, since=question.since,
                        service=printable(attempt.name), user=printable(attempt.user), rhost=printable(attempt.rhost)))
@@ -1750,7 +1763,7 @@ def note_entry(session: SessionRecord, registry: SessionRegistry) -> None:
     answers = read_answers(registry)
     answer = answers.get(session.answer)
     if answer is not None:
-        answer.change(first=answer.first or session.began, logins=answer.logins + 1)
+        answer.first, answer.logins = answer.first or session.began, answer.logins + 1
         dismiss_notice(answer)
         write_answers(answers, registry)
 
@@ -1758,7 +1771,7 @@ def note_entry(session: SessionRecord, registry: SessionRegistry) -> None:
 def dismiss_notice(answer: Answer) -> None:
     """Ends the process that waits to show a notice."""
     end_window(answer.notice_pid, answer.notice_start, answer.owner_uid)
-    answer.change(notice_pid=0, notice_start=0)
+    answer.notice_pid = answer.notice_start = 0
 
 
 def tell_owner(ended: SessionRecord, attempt: LoginAttempt, remember: int, loader: str) -> None:
@@ -1772,7 +1785,7 @@ def tell_owner(ended: SessionRecord, attempt: LoginAttempt, remember: int, loade
         if answer is None or registry.answer_in_use(ended.answer):
             return
         dismiss_notice(answer)
-        answer.change(until=milliseconds_up() + 1000 * remember)
+        answer.until = milliseconds_up() + 1000 * remember
         write_answers(answers, registry)
     desktop, _ = find_desktop()
     if desktop is None or desktop.uid != answer.owner_uid:
@@ -1787,7 +1800,7 @@ def tell_owner(ended: SessionRecord, attempt: LoginAttempt, remember: int, loade
     with SessionRegistry() as registry:
         answers = read_answers(registry)
         answer = answers.setdefault(ended.answer, answer)
-        answer.change(notice_pid=window.pid, notice_start=window.start)
+        answer.notice_pid, answer.notice_start = window.pid, window.start
         if any(session.answer == ended.answer for session in registry.sessions):
             dismiss_notice(answer)  # they have come back meanwhile
         write_answers(answers, registry)
@@ -2109,7 +2122,7 @@ def clock(since: float) -> str:
 def no_window(why: str, word: str = "") -> NoReturn:
     """Ends the process with one line on what keeps it from showing a window, and the word for whoever asks."""
     say(word)
-    os.write(2, f"pam-accesscontrol: no window: {printable(why)}\n".encode())
+    os.write(2, f"pam-accesscontrol: {printable(why)}\n".encode())
     os._exit(2)  # where Qt itself would call abort() and leave a core file
 
 
@@ -2156,7 +2169,8 @@ def application(word: str = "") -> QApplication:
 
     def hear(kind: int, _: object, text: str | None) -> None:
         if kind == QtFatalMsg or re.search("connection (broke|experienced)", text or ""):
-            no_window(f"the display {place} cannot be used: {text}", word)
+            why = "" if "no Qt platform plugin" in (text or "") else f": {text}"  # Qt would have Qt installed again
+            no_window(f"the display {place} cannot be used{why}", word)
 
     qInstallMessageHandler(hear)
     os.environ.setdefault("QT_QPA_PLATFORM", platforms())
@@ -2862,6 +2876,8 @@ def enforce(phase: str, attempt: LoginAttempt, decision: Decision, pamh: Any) ->
     if decision.verdict == "ASK" and "answer" in kept:
         answer, decision.answer = kept["answer"]
     elif decision.verdict == "ASK":
+        if decision.limits:
+            take_place(attempt, decision, decision.limits)  # nobody is asked about somebody who cannot come in
         answer = ask_owner(attempt, decision, pamh)
     kept["session"] = take_place(attempt, decision, decision.limits, answer)
     if "granted" not in kept:
