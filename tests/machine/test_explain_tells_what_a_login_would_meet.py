@@ -98,7 +98,7 @@ def test_whether_a_limit_is_full_is_for_root_to_see(rules) -> None:
     as_erin = ["setpriv", "--reuid=erin", "--regid=erin", "--clear-groups", "pam-accesscontrol", "explain"]
     told = run(*as_erin, "SSH", "bob", check=False)
     assert (told.returncode, told.stdout) == (USAGE, "")
-    assert "root" in told.stderr and told.stderr.count("\n") == 1
+    assert "only root" in told.stderr and told.stderr.count("\n") == 1
     assert run(*as_erin, "SSH", "carol", check=False).returncode == REFUSED  # whatever the limit says
     assert run(*as_erin, "SSH", "erin", check=False).returncode == LET_IN  # whom no limit is for
 
