@@ -1,60 +1,84 @@
-"""Holds accesscontrol.py against the reference: one rule file and some logins, and a sentence on where they differ."""
+"""Holds accesscontrol.py against the reference: one rule file and some attempts, and a sentence where they differ."""
 
 import accesscontrol
 import reference
-from door import GroupsFrom
 
 OPTIONS = ("timeout", "remember", "debug", "unattended")
+LONG = 16 * 1024  # bytes; of a longer file, lines that cannot concern a login attempt are left out
 
 
-def disagreements(text, logins):
+def disagreements(text, cases):
     """What the two readings do not agree on, one sentence each; and what no reading may do at all."""
     found = []
+    data = as_bytes(text)
+    text = data.decode("utf-8", "surrogateescape")
     rules, file = accesscontrol.parse(text, "/etc/rules"), reference.parse(text)
 
     def compare(what, ours, theirs):
         if ours != theirs:
             found.append(f"{what}: accesscontrol.py has {ours!r}, the reference {theirs!r}")
 
-    compare("ignored lines", [number for number, _ in rules.faults], file.ignored)
+    compare("ignored lines", [number for number, _ in rules.ignored], file.ignored)
     compare("rules", [(rule.line, rule.service, rule.action, rule.target) for rule in rules.rules],
             [(rule.line, rule.service, rule.action, rule.target) for rule in file.rules])
     for option in OPTIONS:
         compare(option.upper(), getattr(rules, option), file.options[option.upper()])
-    for number, what in rules.faults:
-        if not what or not what.isprintable() or len(what) > 1000:
-            found.append(f"line {number}: the fault is not one short printable sentence: {what!r}")
-    without = accesscontrol.parse(blanked(text, [number for number, _ in rules.faults]), "/etc/rules")
-    for login in logins:
-        who = "{}: {}@{}".format(*login[:3])
-        ours = decision(rules, login)
-        compare(who, ours, expected(file, login))
-        compare(f"{who}, with the ignored lines blanked", decision(without, login), ours)
-        compare(f"{who}, with every rule noted", decision(rules, login, note=lambda _: None), ours)
-        compare(f"{who}, with the lines that are left in the sieve", sieved(text, login), ours)
-        compare(f"{who}, with those that are left of a long file", sieved(text, login, many=2), ours)
+    for number, why in rules.ignored:
+        if not why or not why.isprintable() or len(why) > 1000:
+            found.append(f"line {number}: why it is ignored is not one short printable sentence: {why!r}")
+    without = accesscontrol.parse(blanked(text, [number for number, _ in rules.ignored]), "/etc/rules")
+    for case in cases:
+        who = f"{case.service}: {case.user}@{case.rhost}"
+        ours = decision(rules, case)
+        compare(who, ours, reference.decide(file, case))
+        compare(f"{who}, with the ignored lines blanked", decision(without, case), ours)
+        compare(f"{who}, with a trace", decision(rules, case, trace=lambda _: None), ours)
+        compare(f"{who}, by the file", decision(loaded(data, case, LONG), case), ours)
+        thinned = loaded(data, case, long=-1)
+        compare(f"{who}, by the relevant lines", decision(thinned, case), ours)
+        for option in OPTIONS:
+            compare(f"{who}, {option.upper()} by the relevant lines", getattr(thinned, option), getattr(rules, option))
+        numbers = [number for number, _ in relevant_lines(data, case)]
+        compare(f"{who}, lines that concern it and are left out",
+                sorted(set(reference.lines_that_concern(file, case)) - set(numbers)), [])
+        compare(f"{who}, the order of the relevant lines", numbers, sorted(set(numbers)))
     return found
 
 
-def differ(text, logins):
+def differ(text, cases):
     """The disagreements again, where an exception is one, too."""
     try:
-        return disagreements(text, logins)
+        return disagreements(text, cases)
     except Exception as error:
         return [f"an exception: {error!r}"]
 
 
-def smallest(text, logins):
-    """A case that disagrees, without the lines and logins that have no part in it."""
+def smallest(text, cases):
+    """A rule file and attempts that disagree, without the lines and attempts that have no part in it."""
     lines = text.split("\n")
-    for part in (lines, logins := list(logins)):
+    for part in (lines, cases := list(cases)):
         at = 0
         while at < len(part):
             taken = part.pop(at)
-            if not differ("\n".join(lines), logins):
+            if not differ("\n".join(lines), cases):
                 part.insert(at, taken)
                 at += 1
-    return "\n".join(lines), logins
+    return "\n".join(lines), cases
+
+
+def as_bytes(text):
+    """A rule file as it lies on the disk. Half a surrogate pair is bytes that are not UTF-8."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return b"".join(char.encode("utf-8", "surrogateescape" if "\udc80" <= char <= "\udcff" else "surrogatepass")
+                        for char in text)
+
+
+def relevant_lines(data, case):
+    """The lines of a file that may concern a login attempt, with their numbers."""
+    person = case.attempt().person
+    return accesscontrol.relevant_lines(data, person.names | person.group_names)
 
 
 def blanked(text, ignored):
@@ -65,26 +89,18 @@ def blanked(text, ignored):
     return "\n".join(lines)
 
 
-def decision(rules, login, note=None):
+def decision(rules, case, trace=None):
     """(verdict, deciding line, limits), as accesscontrol.py has it. Limits mean nothing to a login that is refused."""
-    service, user, rhost, groups = login
-    found = accesscontrol.decide(rules, accesscontrol.Login(service, user, rhost, GroupsFrom(groups)), note)
+    found = accesscontrol.decide(rules, case.attempt(), trace)
     limits = [(limit.rule.line, limit.target, limit.name, limit.most) for limit in found.limits]
     return found.verdict, found.rule.line if found.rule else 0, [] if found.verdict == "CLOSE" else limits
 
 
-def sieved(text, login, many=1000):
-    """The same, by what a login really reads: the lines that may have a say in it, and as rules only where it must."""
-    service, user, rhost, groups = login
-    accesscontrol.MANY = many
-    rows, plain = accesscontrol.sieve(text, accesscontrol.Login(service, user, rhost, GroupsFrom(groups)))
-    if not plain:
-        return decision(accesscontrol.parse_rows(rows, "/etc/rules"), login)
-    found = accesscontrol.plain_verdict(rows, "rules")
-    return found.verdict, int(found.where.partition(":")[2] or 0), []
-
-
-def expected(file, login):
-    """The same, as the reference has it."""
-    service, user, rhost, groups = login
-    return reference.decide(file, service, user, rhost, {} if groups is None else groups)
+def loaded(data, case, long):
+    """What a login reads of a rule file with this in it, where files of more than `long` bytes are long ones."""
+    before = accesscontrol.read_rule_file, accesscontrol.LONG_FILE
+    accesscontrol.read_rule_file, accesscontrol.LONG_FILE = lambda path: data, long
+    try:
+        return accesscontrol.load_rules("/etc/rules", case.attempt())
+    finally:
+        accesscontrol.read_rule_file, accesscontrol.LONG_FILE = before

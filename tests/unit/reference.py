@@ -7,6 +7,7 @@ hold both against each other.
 Where the manual leaves two readings open, the comment says which one was taken.
 """
 
+import functools
 import ipaddress
 
 OPTIONS = ("DEFAULT", "DEBUG", "TIMEOUT", "REMEMBER", "UNATTENDED")
@@ -14,10 +15,12 @@ OPTIONS = ("DEFAULT", "DEBUG", "TIMEOUT", "REMEMBER", "UNATTENDED")
 CLASSES = {
     "SSH": ["sshd"],
     "TTY": ["login", "remote"],
-    "XDM": ["sddm", "lightdm", "gdm-password", "gdm", "xdm", "kdm", "lxdm", "slim", "wdm", "greetd", "ly",
-    "plasmalogin",
-            "sddm-autologin", "lightdm-autologin", "gdm-autologin", "kdm-np", "plasmalogin-autologin",
-            "gdm-fingerprint", "gdm-smartcard"],
+    "XDM": ["cage", "cosmic-greeter", "ddm", "ddm-autologin", "emptty", "entrance", "gdm", "gdm-autologin",
+            "gdm-fingerprint", "gdm-password", "gdm-smartcard", "gdm-smartcard-pkcs11-exclusive",
+            "gdm-smartcard-sssd-exclusive", "gdm-smartcard-sssd-or-password", "gdm-switchable-auth", "greetd", "kdm",
+            "kdm-np", "lemurs", "lightdm", "lightdm-autologin", "lxdm", "ly", "ly-autologin", "mdm", "mdm-autologin",
+            "nodm", "plasmalogin", "plasmalogin-autologin", "sddm", "sddm-autologin", "slim", "wdm",
+            "weston-autologin", "xdm"],
 }
 
 
@@ -113,6 +116,7 @@ def without_scope(text):
     return text[:at]
 
 
+@functools.lru_cache(maxsize=10_000)
 def read_address(text):
     """An address as ipaddress has it, IPv4 where it is one in IPv6's clothes, or None."""
     bare = without_scope(text)
@@ -259,7 +263,7 @@ def read_entry(action, raw):
         place = read_place(text[at + 1:])
         if place is not None:
             name = text[:at]
-        elif looks_like_address(text[at + 1:]):
+        elif looks_like_address(text[at + 1:]) or upper(text[at + 1:]) == "LOCAL" or text[:at] == "ALL":
             raise Broken("bad address")
     if name == "":
         raise Broken("no name")
@@ -283,17 +287,17 @@ def read_quoted_entry(action, name, rest):
         place = read_place(rest[1:])
         if place is None:
             raise Broken("bad address")
-    return Entry(name, place, count, name + rest)
+    return Entry(name, place, count, '"' + name + '"' + rest)  # what is quoted is the name, and no part of one
 
 
-def read_rule(number, fields):
+def read_rule(fields):
     service, action, target = upper(fields[0]), upper(fields[1]), upper(fields[2])
     for char in service:  # the manual does not say what a service may be called; these are the names in /etc/pam.d
         if not ("A" <= char <= "Z" or "0" <= char <= "9" or char in "._@+-"):
             raise Broken("no service")
     if action not in ("OPEN", "CLOSE", "ASK", "NUMBER") or target not in ("USER", "GROUP"):
         raise Broken("no such action or target")
-    return Rule(number, service, action, target, [read_entry(action, raw) for raw in fields[3]])
+    return service, action, target, [read_entry(action, raw) for raw in fields[3]]
 
 
 def read_option(field):
@@ -314,23 +318,37 @@ def read_option(field):
     raise Broken("no such option or value")
 
 
+@functools.lru_cache(maxsize=10_000)
+def read_line(line):
+    """What a line says: a list of (service, action, target, entries), an (option, value), None where it is blank, or
+    why it is broken."""
+    try:
+        fields = fields_of(line)
+        if len(fields) == 1:
+            return read_option(fields[0])
+        if len(fields) == 4:
+            return [read_rule(fields)]
+        if fields:
+            raise Broken("not four fields")
+    except Broken as broken:
+        return str(broken)
+    return None
+
+
 def parse(text):
     """What a rule file says."""
     file = File()
     for number, line in lines_of(text):
-        try:
-            fields = fields_of(line)
-            if len(fields) == 1:
-                name, value = read_option(fields[0])
-                file.options[name] = value
-                if name == "DEFAULT":
-                    file.default_line = number
-            elif len(fields) == 4:
-                file.rules.append(read_rule(number, fields))
-            elif fields:
-                raise Broken("not four fields")
-        except Broken:
+        said = read_line(line)
+        if isinstance(said, str):
             file.ignored.append(number)
+        elif isinstance(said, list):
+            file.rules.append(Rule(number, *said[0]))
+        elif said is not None:
+            name, value = said
+            file.options[name] = value
+            if name == "DEFAULT":
+                file.default_line = number
     return file
 
 
@@ -341,6 +359,9 @@ FITS, FITS_NOT, CANNOT_TELL = "fits", "does not fit", "cannot tell"
 
 def about_service(rule, service):
     if rule.service == "ALL" or upper(service) == rule.service:
+        return True
+    # su-l is su with a login shell, and sudo-i is sudo with one.
+    if service[-2:] in ("-l", "-i") and upper(service[:-2]) == rule.service:
         return True
     for member in CLASSES.get(rule.service, []):
         if upper(member) == upper(service):
@@ -361,36 +382,53 @@ def place_fits(place, rhost):
     return FITS if address.version == place.version and address in place else FITS_NOT
 
 
-def name_fits(target, name, user, groups):
+def names_of(action, attempt):
+    """The login names by which a rule may mean a person. What opens is meant to the letter; the rest means the person,
+    by any login name of that uid."""
+    if action == "OPEN" or attempt.groups is None:
+        return {attempt.user}
+    return {attempt.user, *attempt.aliases}
+
+
+def name_fits(action, target, name, attempt):
     """`groups` says True or False of each group that there is; of an unknown one, it says nothing."""
     if name is None:
         return FITS
     if target == "USER":
-        return FITS if user == name else FITS_NOT
+        return FITS if name in names_of(action, attempt) else FITS_NOT
+    groups = attempt.groups or {}
     if name not in groups:
-        return CANNOT_TELL
+        # Or nobody could mend a directory that is away.
+        return FITS_NOT if action == "NUMBER" and is_root(attempt) else CANNOT_TELL
     return FITS if groups[name] else FITS_NOT
 
 
-def entry_fits(target, entry, user, rhost, groups):
-    if target == "USER" and entry.place is not None and user == entry.whole:
+def is_root(attempt):
+    return attempt.groups is not None and attempt.uid == 0
+
+
+def entry_fits(rule, entry, attempt):
+    if rule.target == "USER" and entry.place is not None and entry.whole in names_of(rule.action, attempt):
         return FITS
-    there = place_fits(entry.place, rhost)
+    there = place_fits(entry.place, attempt.rhost)
     if there == FITS_NOT:
         return FITS_NOT
-    who = name_fits(target, entry.name, user, groups)
+    who = name_fits(rule.action, rule.target, entry.name, attempt)
     if who == FITS_NOT:
         return FITS_NOT
     return FITS if (there, who) == (FITS, FITS) else CANNOT_TELL
 
 
-def decide(file, service, user, rhost, groups):
-    """(verdict, number of the deciding line or 0, limits). A limit is (line, target, name, count)."""
+def decide(file, attempt):
+    """(verdict, number of the deciding line or 0, limits). A limit is (line, target, name, count).
+
+    An attempt has service, user, rhost, groups (None for a user who is not known), aliases and uid.
+    """
     verdict, line, limits = None, 0, []
     for rule in file.rules:
-        if not about_service(rule, service) or (rule.action != "NUMBER" and verdict is not None):
+        if not about_service(rule, attempt.service) or (rule.action != "NUMBER" and verdict is not None):
             continue
-        answers = [entry_fits(rule.target, entry, user, rhost, groups) for entry in rule.entries]
+        answers = [entry_fits(rule, entry, attempt) for entry in rule.entries]
         if rule.action == "NUMBER":
             # Each entry is a limit of its own: one that fits says nothing about the next, of which nothing is known.
             if CANNOT_TELL in answers and verdict != "CLOSE":
@@ -405,3 +443,14 @@ def decide(file, service, user, rhost, groups):
     if verdict is None:
         verdict, line = file.options["DEFAULT"], file.default_line
     return verdict, line, [] if verdict == "CLOSE" else limits
+
+
+def lines_that_concern(file, attempt):
+    """The numbers of the rules that fit an attempt, or may, whatever stands above them."""
+    found = []
+    for rule in file.rules:
+        if about_service(rule, attempt.service):
+            answers = [entry_fits(rule, entry, attempt) for entry in rule.entries]
+            if FITS in answers or (CANNOT_TELL in answers and rule.action != "OPEN"):
+                found.append(rule.line)
+    return found

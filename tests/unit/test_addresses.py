@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 
 import accesscontrol
 import reference
-from door import GroupsFrom, decide, faults, limits, line, verdict
+from login_attempts import Case, attempt, decide, ignored, limits, line, verdict
 
 
 def fits(place, rhost):
     """Whether bob may log in from a host when he may from that place."""
-    assert faults(f"SSH OPEN USER bob@{place}") == []
+    assert ignored(f"SSH OPEN USER bob@{place}") == []
     assert verdict(f"SSH OPEN USER bob@{place}", user="alice", rhost=rhost) == "CLOSE"
     return verdict(f"SSH OPEN USER bob@{place}", user="bob", rhost=rhost) == "OPEN"
 
@@ -59,6 +59,15 @@ def test_a_remote_host_that_is_no_address_is_in_no_place(rhost):
     assert accesscontrol.parse_address(rhost) is None
     for place in ("10.0.0.1", "0.0.0.0/0", "::/0", "LOCAL"):
         assert not fits(place, rhost)
+
+
+@pytest.mark.parametrize(("rhost", "shown"), [
+    ("::ffff:192.0.2.7", "192.0.2.7"), ("::FFFF:c000:207", "192.0.2.7"),
+    ("192.0.2.7", "192.0.2.7"), ("2001:db8::7", "2001:db8::7"), ("::fffe:192.0.2.7", "::fffe:192.0.2.7"),
+    ("host.example.org", "host.example.org"), ("", "localhost"),
+])
+def test_an_ipv4_address_in_ipv6_form_is_shown_as_the_ipv4_address_that_it_is(rhost, shown):
+    assert str(attempt(rhost=rhost)) == f"bob@{shown}"
 
 
 @pytest.mark.parametrize("rhost", ["host.example.org", "10.0.0.256", "localhost"])
@@ -119,9 +128,9 @@ def test_the_count_of_a_limit_stands_behind_the_last_colon_of_an_ipv6_address():
 def test_the_group_of_an_entry_that_is_for_another_address_is_not_looked_up():
     rules = accesscontrol.parse("SSH CLOSE GROUP lp@10.0.0.0/8\nSSH NUMBER GROUP lp@::1:2,lp@LOCAL:2\nDEFAULT:OPEN",
         "/etc/rules")
-    groups = GroupsFrom(None)
-    assert accesscontrol.decide(rules, accesscontrol.Login("sshd", "bob", "192.0.2.1", groups)).verdict == "OPEN"
-    assert groups.asked == []
+    somebody = attempt(groups=None)
+    assert accesscontrol.decide(rules, somebody).verdict == "OPEN"
+    assert somebody.person.asked == []
 
 
 def test_the_reason_for_a_refusal_names_the_host():
@@ -151,7 +160,7 @@ def test_both_take_the_same_texts_for_addresses(text):
 def test_both_take_the_same_texts_for_networks_with_the_same_addresses_in_them(place, rhost):
     assert (accesscontrol.parse_network(place) is None) == (reference.read_place(place) is None)
     text = f"SSH OPEN USER bob@{place}"
-    expected = reference.decide(reference.parse(text), "sshd", "bob", rhost, {})[0]
+    expected = reference.decide(reference.parse(text), Case(rhost=rhost))[0]
     assert verdict(text, rhost=rhost) == expected
 
 

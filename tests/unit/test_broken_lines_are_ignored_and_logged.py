@@ -3,7 +3,7 @@
 import pytest
 
 import accesscontrol
-from door import faults, verdict
+from login_attempts import ignored, verdict
 
 NO_FOUR_FIELDS = ("SSH", "SSH OPEN", "SSH OPEN USER", "SSH OPEN USER bob alice", "SSH OPEN USER bob, alice",
                   "SSH OPEN USER bob ,alice", "SSH OPEN USER domain user", "SSH OPEN USER bob#a comment",
@@ -38,6 +38,11 @@ NO_ADDRESS = tuple(f"SSH OPEN USER bob@{place}" for place in (
     "fe80::1/64%eth0", "fe80::1%", "fe80::%/64", "%eth0", "LOCAL/8", "LOCAL%eth0", "example.org/24", "host:22",
     "::ffff:10.0.0.256", "/8", "%", "::1/\u0661",
 ))
+A_MISTAKE = ("SSH CLOSE USER ALL@host.example", "SSH CLOSE USER ALL@nowhere", "SSH OPEN GROUP ALL@example.org",
+             "SSH NUMBER USER ALL@host.example:2", "SSH CLOSE USER alice,ALL@host.example", "SSH CLOSE USER bob@local",
+             "SSH OPEN GROUP lp@Local", "SSH ASK USER bob@lOCAL", "SSH NUMBER USER bob@local:2",
+             "SSH CLOSE USER @local", "SSH CLOSE USER ALL@local", 'SSH CLOSE USER "ALL"@host.example',
+             'SSH CLOSE USER "bob"@Local', "SSH CLOSE USER ALL@", "SSH CLOSE USER bob@example.org@local")
 NO_COUNT = ("SSH NUMBER USER bob", "SSH NUMBER USER bob:", "SSH NUMBER USER bob:x", "SSH NUMBER USER bob:-1",
             "SSH NUMBER USER bob:+1", "SSH NUMBER USER bob:1.5", "SSH NUMBER USER bob:1234567890", "SSH NUMBER USER :2",
             "SSH NUMBER USER bob:2:", "SSH NUMBER USER bob:2:3", "SSH NUMBER GROUP lp:2,users",
@@ -62,26 +67,27 @@ CONTROLS = tuple(line.format(sign) for sign in "\0\x07\x0b\x0c\r\x1b\x1f\x7f" fo
 ELSEWHERE = (" \ufeff", "SSH OPEN USER bob \ufeff", "\ufeff\ufeffDEFAULT:OPEN", "\u00a0", "\u2028",
              "\ufffeDEFAULT:OPEN")
 
-BROKEN = NO_FOUR_FIELDS + NO_SUCH_WORD + NO_NAMES + NO_QUOTES + NO_ADDRESS + NO_COUNT + NO_OPTION + CONTROLS + ELSEWHERE
+BROKEN = (NO_FOUR_FIELDS + NO_SUCH_WORD + NO_NAMES + NO_QUOTES + NO_ADDRESS + A_MISTAKE + NO_COUNT + NO_OPTION
+          + CONTROLS + ELSEWHERE)
 
 # These break no line but are names that nobody has; the fault of writing them is for `check` to find.
 ODD_NAMES_THAT_ARE_NAMES = ("SSH OPEN USER 'bob'", "SSH OPEN USER *", "SSH OPEN USER bob@0x0a.0.0.1",
-                            "SSH OPEN USER bob@ALL", "SSH OPEN USER bob@host.example.org", "SSH OPEN USER bob;alice",
-                            "SSH OPEN USER \u00a0bob")
+                            "SSH OPEN USER bob@ALL", "SSH OPEN USER all@host.example",
+                            "SSH OPEN USER bob@host.example.org", "SSH OPEN USER bob;alice", "SSH OPEN USER \u00a0bob")
 
 
 @pytest.mark.parametrize("broken", BROKEN)
 def test_it_is_ignored_whole_and_noted_with_its_number(broken):
     rules = accesscontrol.parse(f"# one\n{broken}\n# three\n" if broken[:1] != "\ufeff" else broken, "/etc/rules")
     assert rules.rules == []
-    assert [number for number, _ in rules.faults] == [2 if broken[:1] != "\ufeff" else 1]
+    assert [number for number, _ in rules.ignored] == [2 if broken[:1] != "\ufeff" else 1]
     assert (rules.default.action, rules.debug, rules.timeout, rules.remember, rules.unattended) == (
         "CLOSE", False, 60, 60, "OPEN")
 
 
 @pytest.mark.parametrize("broken", BROKEN)
 def test_the_fault_is_one_sentence_that_shows_on_one_line(broken):
-    (_, what), = accesscontrol.parse(broken if broken[:1] == "\ufeff" else "\n" + broken, "/etc/rules").faults
+    (_, what), = accesscontrol.parse(broken if broken[:1] == "\ufeff" else "\n" + broken, "/etc/rules").ignored
     assert what
     assert what.isprintable()
 
@@ -96,7 +102,7 @@ def test_the_lines_around_it_stand(broken):
 
 @pytest.mark.parametrize("rule", ODD_NAMES_THAT_ARE_NAMES)
 def test_an_odd_name_is_a_name(rule):
-    assert faults(rule) == []
+    assert ignored(rule) == []
 
 
 def test_a_broken_entry_spoils_its_own_line_whole():
@@ -107,14 +113,14 @@ def test_a_broken_entry_spoils_its_own_line_whole():
 
 def test_every_broken_line_of_many_is_noted():
     text = "".join(f"SSH OPEN\nSSH OPEN USER user{number}\n" for number in range(1000))
-    assert faults(text) == list(range(1, 2001, 2))
+    assert ignored(text) == list(range(1, 2001, 2))
 
 
 def test_a_number_of_thousands_of_digits_is_no_accident_for_the_file():
     for option in ("TIMEOUT", "REMEMBER"):
         for digits in ("9" * 5000, "0" * 5000 + "9"):
             assert verdict(f"{option}:{digits}\nSSH OPEN USER bob") == "OPEN"
-    assert faults("SSH NUMBER USER bob:" + "9" * 5000) == [1]
+    assert ignored("SSH NUMBER USER bob:" + "9" * 5000) == [1]
 
 
 def test_a_line_of_a_hundred_thousand_characters_is_no_accident_for_the_file():
@@ -127,7 +133,7 @@ def test_a_line_of_a_hundred_thousand_characters_is_no_accident_for_the_file():
 def test_each_is_logged_as_a_warning_with_its_file_and_number(monkeypatch):
     lines = []
     monkeypatch.setattr(accesscontrol, "syslog", lambda priority, message: lines.append((priority, message)))
-    accesscontrol.log_faults(accesscontrol.parse("DEFAULT:OPEN\nSSH OPEN\n\nFOO:\x1b[2J\n", "/etc/rules.conf"))
+    accesscontrol.log_ignored(accesscontrol.parse("DEFAULT:OPEN\nSSH OPEN\n\nFOO:\x1b[2J\n", "/etc/rules.conf"))
     assert [priority for priority, _ in lines] == [accesscontrol.LOG_WARNING] * 2
     assert lines[0][1].startswith("rules.conf:2: ")
     assert lines[1][1].startswith("rules.conf:4: ")
@@ -137,6 +143,6 @@ def test_each_is_logged_as_a_warning_with_its_file_and_number(monkeypatch):
 def test_no_number_is_missing_from_the_log_however_many_there_are(monkeypatch):
     lines = []
     monkeypatch.setattr(accesscontrol, "syslog", lambda priority, message: lines.append(message))
-    accesscontrol.log_faults(accesscontrol.parse("SSH OPEN\n" * 300, "/etc/rules.conf"))
+    accesscontrol.log_ignored(accesscontrol.parse("SSH OPEN\n" * 300, "/etc/rules.conf"))
     words = " ".join(lines).replace(",", " ").replace(":", " ").split()
     assert {str(number) for number in range(1, 301)} <= set(words)

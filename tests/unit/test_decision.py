@@ -3,7 +3,7 @@
 import pytest
 
 import accesscontrol
-from door import GroupsFrom, decide, line, login, verdict
+from login_attempts import attempt, decide, limits, line, verdict
 
 
 def outcome(text, *args, **kwargs):
@@ -98,10 +98,8 @@ def test_another_entry_that_fits_takes_the_doubt_away():
 
 
 def test_somebody_whom_the_directory_does_not_know_is_in_no_group_that_opens_and_refused_where_one_closes():
-    stranger = accesscontrol.Login("sshd", "mallory", "192.0.2.1", GroupsFrom(None))
-
     def meets(text):
-        return accesscontrol.decide(accesscontrol.parse(text, "/etc/rules"), stranger).verdict
+        return verdict(text, user="mallory", groups=None)
 
     assert meets("SSH OPEN GROUP users\nSSH ASK USER mallory") == "ASK"
     assert meets("SSH CLOSE GROUP users\nDEFAULT:OPEN") == "CLOSE"
@@ -112,10 +110,9 @@ def test_somebody_whom_the_directory_does_not_know_is_in_no_group_that_opens_and
 
 def test_by_another_name_it_is_the_same_person_whom_a_rule_closes_or_limits():
     """A directory may know bob as bob@EXAMPLE, too, and as BOB where case does not matter."""
-    bob = accesscontrol.Login("sshd", "bob@EXAMPLE", "192.0.2.1", GroupsFrom({}, name="bob"))
 
     def meets(text):
-        found = accesscontrol.decide(accesscontrol.parse(text, "/etc/rules"), bob)
+        found = decide(text, user="bob@EXAMPLE", aliases=["bob"])
         return found.verdict, len(found.limits)
 
     assert meets("SSH CLOSE USER alice,bob\nDEFAULT:OPEN") == ("CLOSE", 0)
@@ -128,19 +125,35 @@ def test_by_another_name_it_is_the_same_person_whom_a_rule_closes_or_limits():
     assert meets("SSH OPEN USER bob@EXAMPLE") == ("OPEN", 0)
 
 
+def test_a_person_is_a_uid_and_every_login_name_of_it_closes_asks_and_limits():
+    """Two lines of /etc/passwd may have one uid, as root and toor do."""
+    toor = {"user": "toor", "aliases": ["root"], "uid": 0}
+    assert outcome("SSH CLOSE USER root\nDEFAULT:OPEN", **toor) == ("CLOSE", 1)
+    assert outcome("SSH ASK USER root\nDEFAULT:OPEN", **toor) == ("ASK", 1)
+    assert limits("SSH NUMBER USER root:2\nDEFAULT:OPEN", **toor) == [(1, "USER", "root", 2)]
+    assert outcome("SSH OPEN USER root\nSSH ASK USER toor", **toor) == ("ASK", 2)
+    assert outcome("SSH CLOSE USER root@10.0.0.0/8\nDEFAULT:OPEN", **toor) == ("OPEN", 2)
+    assert outcome("SSH CLOSE USER root@10.0.0.0/8\nDEFAULT:OPEN", rhost="host.example.org", **toor) == ("CLOSE", 1)
+
+
+def test_the_names_of_somebody_unknown_are_the_one_that_was_typed():
+    assert outcome("SSH CLOSE USER mallory\nDEFAULT:OPEN", user="mallory", groups=None) == ("CLOSE", 1)
+    assert outcome("SSH CLOSE USER alice\nDEFAULT:OPEN", user="mallory", groups=None) == ("OPEN", 2)
+
+
 def test_group_all_is_everyone_and_asks_nobody():
-    somebody = login(groups={})
+    somebody = attempt(groups={})
     rules = accesscontrol.parse("SSH NUMBER GROUP ALL:3\nSSH OPEN GROUP ALL", "/etc/rules")
     assert accesscontrol.decide(rules, somebody).verdict == "OPEN"
-    assert somebody.groups.asked == []
+    assert somebody.person.asked == []
 
 
 def test_the_rules_of_other_services_and_those_after_the_verdict_look_nothing_up():
-    somebody = login(groups={})
+    somebody = attempt(groups={})
     text = "TTY CLOSE GROUP gone\nSSH OPEN USER bob\nSSH CLOSE GROUP gone\nTTY NUMBER GROUP gone:1"
     rules = accesscontrol.parse(text, "/etc/rules")
     assert accesscontrol.decide(rules, somebody).verdict == "OPEN"
-    assert somebody.groups.asked == []
+    assert somebody.person.asked == []
 
 
 def test_what_comes_before_the_doubt_has_decided_already():
@@ -172,7 +185,7 @@ SSH OPEN USER bob
 SSH CLOSE USER ALL
 DEFAULT:OPEN"""
     notes = []
-    accesscontrol.decide(accesscontrol.parse(text, "/etc/rules"), login(), notes.append)
+    accesscontrol.decide(accesscontrol.parse(text, "/etc/rules"), attempt(), notes.append)
     assert [note.partition(" ")[0] for note in notes] == [f"rules:{number}:" for number in range(1, 6)]
     assert all(note.isprintable() for note in notes)
     assert len({note.rpartition(": ")[2] for note in notes}) == 5
@@ -180,20 +193,21 @@ DEFAULT:OPEN"""
 
 def test_with_debug_the_rule_that_could_not_be_told_is_named_too():
     notes = []
-    accesscontrol.decide(accesscontrol.parse("SSH CLOSE GROUP gone", "/etc/rules"), login(), notes.append)
+    accesscontrol.decide(accesscontrol.parse("SSH CLOSE GROUP gone", "/etc/rules"), attempt(), notes.append)
     assert any(note.startswith("rules:1:") for note in notes)
 
 
 def test_with_debug_what_no_rule_decides_names_the_default():
     notes = []
-    accesscontrol.decide(accesscontrol.parse("SSH OPEN USER alice\nDEFAULT:OPEN", "/etc/rules"), login(), notes.append)
+    rules = accesscontrol.parse("SSH OPEN USER alice\nDEFAULT:OPEN", "/etc/rules")
+    accesscontrol.decide(rules, attempt(), notes.append)
     assert [note.partition(" ")[0] for note in notes] == ["rules:1:", "rules:2:"]
 
 
 def test_a_file_that_is_not_to_be_trusted_closes_everything():
-    rules = accesscontrol.read_rules("/nonexistent/rules")
+    rules = accesscontrol.load_rules("/nonexistent/rules")
     for service in ("sshd", "login", "sddm", "su"):
         for user in ("root", "bob"):
-            found = accesscontrol.decide(rules, login(service, user, ""))
-            assert (found.verdict, found.limits) == ("CLOSE", [])
+            found = accesscontrol.decide(rules, attempt(service, user, ""))
+            assert (found.verdict, *found.limits) == ("CLOSE",)
             assert "/nonexistent/rules" in found.why

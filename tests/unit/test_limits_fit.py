@@ -2,7 +2,7 @@
 
 import pytest
 
-from door import limits, line, verdict
+from login_attempts import limits, line, verdict
 
 
 def test_a_limit_alone_opens_for_nobody():
@@ -67,6 +67,34 @@ def test_a_limit_with_an_address_holds_for_logins_from_there():
 def test_a_limit_on_a_group_that_does_not_exist_refuses_and_is_named(text):
     number = next(at for at, rule in enumerate(text.split("\n"), 1) if "gone" in rule)
     assert (verdict(text, groups=["lp"]), line(text, groups=["lp"])) == ("CLOSE", number)
+
+
+@pytest.mark.parametrize("text", [
+    "SSH NUMBER GROUP gone:2\nSSH OPEN USER root",
+    "DEFAULT:OPEN\nSSH NUMBER GROUP gone:2",
+    "SSH OPEN USER root\nSSH NUMBER GROUP gone:0,gone-too:0",
+    "SSH OPEN USER root\nSSH NUMBER GROUP gone@192.0.2.0/24:2",
+])
+def test_a_limit_on_a_group_that_cannot_be_looked_up_never_refuses_root(text):
+    root = {"user": "root", "uid": 0, "groups": {}}
+    assert verdict(text, **root) == "OPEN"
+    assert limits(text, **root) == []
+    assert verdict(text.replace("root", "toor"), **{**root, "user": "toor"}) == "OPEN"
+    assert verdict(text.replace("root", "bob"), groups={}) == "CLOSE"
+    assert verdict(text.replace("root", "mallory"), user="mallory", groups=None) == "CLOSE"
+
+
+def test_any_other_limit_holds_for_root_too():
+    root = {"user": "root", "uid": 0, "groups": {"lp": True}}
+    assert limits("DEFAULT:OPEN\nSSH NUMBER GROUP gone:2,lp:3,ALL:4", **root) == [
+        (2, "GROUP", "lp", 3), (2, "GROUP", None, 4)]
+    assert limits("DEFAULT:OPEN\nSSH NUMBER USER root:1", **root) == [(2, "USER", "root", 1)]
+    assert verdict("DEFAULT:OPEN\nSSH NUMBER GROUP lp@10.0.0.0/8:3", rhost="host.example.org", **root) == "CLOSE"
+
+
+@pytest.mark.parametrize("action", ["CLOSE", "ASK"])
+def test_a_rule_that_closes_or_asks_over_such_a_group_refuses_root_too(action):
+    assert verdict(f"DEFAULT:OPEN\nSSH {action} GROUP gone", user="root", uid=0, groups={}) == "CLOSE"
 
 
 def test_it_does_not_take_the_blame_for_a_verdict_that_closes_anyway():

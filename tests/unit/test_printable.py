@@ -6,13 +6,14 @@ from hypothesis import strategies as st
 
 import accesscontrol
 from accesscontrol import column, printable
-from door import decide, login
+from login_attempts import attempt, decide
 
 texts = st.text(st.integers(0, 0x10FFFF).map(chr), max_size=120) | st.text("ab\\xnu0185@ \n\x85\udc85", max_size=12)
 
 
 @pytest.mark.parametrize("text", [
     "bob", "", "a b", "bob@example.org", "%s%n", "<b>bob</b>", "b\u00f6b", "\u5f20\u4f1f", "'", '"', "a:b,c#d",
+    "EXAMPLE\\bob", "\\", "a\\nb",
 ])
 def test_what_can_be_read_stays_as_it_is(text):
     assert printable(text) == text
@@ -23,7 +24,7 @@ def test_what_can_be_read_stays_as_it_is(text):
     ("a\x7fb", "a\\x7fb"), ("a\x9bb", "a\\x9bb"), ("a\u00a0b", "a\\xa0b"), ("a\u200bb", "a\\u200bb"),
     ("a\u202eb", "a\\u202eb"), ("a\u2066b", "a\\u2066b"), ("a\u200fb", "a\\u200fb"), ("a\u061cb", "a\\u061cb"),
     ("a\u2028b", "a\\u2028b"), ("a\u2029b", "a\\u2029b"), ("a\ufeffb", "a\\ufeffb"), ("a\u3000b", "a\\u3000b"),
-    ("a\\b", "a\\\\b"), ("a\\nb", "a\\\\nb"), ("a\udcffb", "a\\xffb"), ("a\ud800b", "a\\ud800b"),
+    ("a\udcffb", "a\\xffb"), ("a\ud800b", "a\\ud800b"),
     ("a\U000e0041b", "a\\U000e0041b"),
 ])
 def test_what_cannot_be_read_is_a_backslash_and_a_number(text, shown):
@@ -42,13 +43,23 @@ def test_it_is_always_one_line_that_every_log_can_take(text):
 @settings(max_examples=1000)
 @given(texts, texts)
 def test_two_different_names_never_look_alike(one, other):
-    """But for a byte that is not UTF-8 and the control character of that number: both are \\x85."""
+    """But for a byte that is not UTF-8 and the control character of that number: both are \\x85; and a backslash, which
+    stands as it is, may look like one that was put there."""
 
     def same(text):
         return "".join(chr(ord(char) - 0xDC00) if "\udc80" <= char <= "\udcff" else char for char in text)
 
+    one, other = one.replace("\\", ""), other.replace("\\", "")
     assert (printable(one) == printable(other)) == (same(one) == same(other))
     assert (column(one) == column(other)) == (same(one) == same(other))
+
+
+@pytest.mark.parametrize(("text", "shown"), [
+    ("bob", "bob"), ("EXAMPLE\\bob", "EXAMPLE\\bob"), ("domain user", "domain\\x20user"), ("a@b", "a\\x40b"),
+    (" ", "\\x20"),
+])
+def test_in_a_column_blanks_and_at_signs_are_escaped_too(text, shown):
+    assert column(text) == shown
 
 
 @given(texts)
@@ -60,7 +71,7 @@ def test_a_column_is_one_word_without_an_at(text):
 
 @given(texts, texts)
 def test_user_and_host_can_be_told_apart(user, rhost):
-    shown = str(login("sshd", user, rhost))
+    shown = str(attempt("sshd", user, rhost))
     assert shown.split("@") == [column(user), column(rhost) or "localhost"]
     assert shown.isprintable()
     assert " " not in shown
@@ -80,15 +91,17 @@ def test_a_name_of_ordinary_length_is_never_cut():
     assert printable("x" * 256) == "x" * 256
 
 
-@pytest.mark.parametrize("name", ["bob\nsshd: accepted", "bob\x1b[1A", "bob\u202e", "bob\udcff", "x" * 65536,
-    "bob OPEN: rules:1"])
+@pytest.mark.parametrize("name", [
+    "bob\nsshd: accepted", "bob\x1b[1A", "bob\u202e", "bob\udcff", "bob OPEN: rules:1",
+    pytest.param("x" * 65536, id="long"),
+])
 def test_what_a_decision_says_is_one_line_whoever_is_at_the_door(name):
     notes = []
     for text in ("SSH OPEN USER alice", "SSH CLOSE USER bob@10.0.0.1", "SSH CLOSE GROUP gone",
         f"SSH OPEN USER \"{name}\"", f"FOO:{name}"):
-        for somebody in (login("sshd", name, "192.0.2.1"), login("sshd", "bob", name), login(name, "bob", "")):
+        for somebody in (attempt("sshd", name, "192.0.2.1"), attempt("sshd", "bob", name), attempt(name, "bob", "")):
             found = accesscontrol.decide(accesscontrol.parse(text, f"/etc/{name}"), somebody, notes.append)
-            notes += [found.why, found.where, str(somebody), accesscontrol.over(somebody)]
+            notes += [found.why, found.where, str(somebody), somebody.name]
     assert [note for note in notes if not note.isprintable() or len(note) > 3000] == []
 
 

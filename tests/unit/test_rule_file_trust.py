@@ -9,7 +9,7 @@ import signal
 import pytest
 
 import accesscontrol
-from door import login
+from login_attempts import attempt
 
 OPEN = b"DEFAULT:OPEN\n"
 
@@ -50,31 +50,31 @@ def nothing_hangs():
 
 
 def read(path):
-    return accesscontrol.read_rules(str(path))
+    return accesscontrol.load_rules(str(path))
 
 
 def verdict(path):
-    return accesscontrol.decide(read(path), login()).verdict
+    return accesscontrol.decide(read(path), attempt()).verdict
 
 
 def distrusts(path):
     """Why a file is not believed; checks that it has no say then."""
     rules = read(path)
-    assert rules.distrust
-    assert rules.distrust.isprintable()
+    assert rules.error
+    assert rules.error.isprintable()
     assert rules.rules == []
-    assert accesscontrol.decide(rules, login("login", "root", "")).verdict == "CLOSE"
+    assert accesscontrol.decide(rules, attempt("login", "root", "")).verdict == "CLOSE"
     assert (rules.unattended, rules.debug) == ("OPEN", False)
-    return rules.distrust
+    return rules.error
 
 
 def test_a_file_of_roots_is_read(path, as_roots):
-    assert not read(path).distrust
+    assert not read(path).error
     assert verdict(path) == "OPEN"
 
 
 def test_a_file_that_the_system_has_is_roots_without_any_pretence():
-    assert not read("/etc/passwd").distrust
+    assert not read("/etc/passwd").error
 
 
 def test_a_file_that_is_missing_closes_everything(path):
@@ -153,7 +153,7 @@ def test_a_file_that_is_too_large_closes_everything_at_once(path, as_roots):
 
 def test_an_empty_file_is_a_file_without_rules(path, as_roots):
     path.write_bytes(b"")
-    assert not read(path).distrust
+    assert not read(path).error
     assert verdict(path) == "CLOSE"
 
 
@@ -171,21 +171,21 @@ def test_a_file_that_shrinks_or_grows_while_it_is_read_closes_everything(path, m
 
 def test_bytes_that_are_not_utf8_do_no_harm(path, as_roots):
     path.write_bytes(b"# \xff\xfe caf\xe9\nSSH OPEN USER b\xf6b\nSSH CLOSE USER \xff\nSSH CLOSE \xff\n")
-    assert [number for number, _ in read(path).faults] == [4]
+    assert [number for number, _ in read(path).ignored] == [4]
     rules = read(path)
-    assert accesscontrol.decide(rules, login(user="b\udcf6b")).verdict == "OPEN"
-    assert accesscontrol.decide(rules, login(user="b\u00f6b")).verdict == "CLOSE"
+    assert accesscontrol.decide(rules, attempt(user="b\udcf6b")).verdict == "OPEN"
+    assert accesscontrol.decide(rules, attempt(user="b\u00f6b")).verdict == "CLOSE"
 
 
 def test_a_byte_order_mark_and_crlf_do_no_harm(path, as_roots):
     path.write_bytes(b"\xef\xbb\xbfDEFAULT:OPEN\r\nSSH CLOSE USER alice\r\n")
-    assert read(path).faults == []
+    assert read(path).ignored == []
     assert verdict(path) == "OPEN"
 
 
 def test_noise_is_no_accident(path, as_roots):
     path.write_bytes(bytes(range(256)) * 4000)
-    assert not read(path).distrust
+    assert not read(path).error
     assert verdict(path) == "CLOSE"
 
 

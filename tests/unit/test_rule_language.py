@@ -3,7 +3,8 @@
 import pytest
 
 import accesscontrol
-from door import decide, faults, limits, line, login, verdict
+import reference
+from login_attempts import attempt, decide, ignored, limits, line, verdict
 
 MANUAL = """\
 # who may come in, and how
@@ -26,7 +27,7 @@ def parse(text):
 
 def test_the_example_has_no_fault():
     rules = parse(MANUAL)
-    assert rules.faults == []
+    assert rules.ignored == []
     assert [rule.line for rule in rules.rules] == [3, 4, 5, 6, 7]
 
 
@@ -81,7 +82,7 @@ def test_an_open_and_its_number_belong_together_in_either_order(text):
     "\ufeffSSH OPEN USER bob",
 ])
 def test_fields_are_parted_by_blanks_and_the_first_three_ignore_case(rule):
-    assert faults(rule) == []
+    assert ignored(rule) == []
     assert verdict(rule) == "OPEN"
 
 
@@ -105,14 +106,22 @@ def test_three_actions_are_verdicts(action):
 # --- services ---------------------------------------------------------------------------------------------------------
 
 DISPLAY_MANAGERS = ("sddm", "lightdm", "gdm-password", "gdm", "xdm", "kdm", "lxdm", "slim", "wdm", "greetd", "ly",
-                    "plasmalogin", "sddm-autologin", "lightdm-autologin", "gdm-autologin")
+                    "plasmalogin", "sddm-autologin", "lightdm-autologin", "gdm-autologin", "kdm-np",
+                    "plasmalogin-autologin", "gdm-fingerprint", "gdm-smartcard", "nodm", "emptty", "cosmic-greeter",
+                    "lemurs", "ly-autologin", "weston-autologin", "cage", "ddm", "mdm", "entrance",
+                    "gdm-smartcard-pkcs11-exclusive", "gdm-switchable-auth")
 
 
 @pytest.mark.parametrize(("name", "services"), [("SSH", ["sshd"]), ("TTY", ["login", "remote"]),
-    ("XDM", DISPLAY_MANAGERS)])
+    ("XDM", DISPLAY_MANAGERS), ("SU", ["su", "su-l"]), ("SUDO", ["sudo", "sudo-i"])])
 def test_a_class_stands_for_its_services_and_for_no_other(name, services):
-    for service in ("sshd", "login", "remote", "su", "cockpit", *DISPLAY_MANAGERS):
+    for service in ("sshd", "login", "remote", "su", "su-l", "sudo", "sudo-i", "cockpit", *DISPLAY_MANAGERS):
         assert verdict(f"{name} OPEN USER bob", service) == ("OPEN" if service in services else "CLOSE"), service
+
+
+def test_each_service_of_a_class_is_known_to_the_reference_too():
+    known = {name: sorted(services) for name, services in accesscontrol.SERVICES.items()}
+    assert known == {name: sorted(services) for name, services in reference.CLASSES.items()}
 
 
 def test_all_stands_for_every_service():
@@ -129,6 +138,23 @@ def test_any_other_service_goes_by_its_own_name_and_so_may_one_of_a_class(name, 
     assert verdict(f"{name} OPEN USER bob", service) == "OPEN"
     assert verdict(f"{name} OPEN USER bob", "another") == "CLOSE"
     assert verdict(f"{name}X OPEN USER bob", service) == "CLOSE"
+
+
+@pytest.mark.parametrize(("short", "long"), [("su", "su-l"), ("sudo", "sudo-i"), ("runuser", "runuser-l")])
+def test_a_service_with_a_login_shell_is_covered_by_the_short_name_as_well_as_by_its_own(short, long):
+    for action in ("OPEN", "CLOSE", "ASK"):
+        assert verdict(f"DEFAULT:OPEN\n{short} {action} USER bob", long) == action
+        assert verdict(f"DEFAULT:OPEN\n{long} {action} USER bob", long) == action
+    assert limits(f"DEFAULT:OPEN\n{short} NUMBER USER bob:2\n{long} NUMBER USER bob:3", long) == [
+        (2, "USER", "bob", 2), (3, "USER", "bob", 3)]
+    assert verdict(f"{long} OPEN USER bob", short) == "CLOSE"
+    assert attempt(long).name == short.upper()
+
+
+@pytest.mark.parametrize("service", ["polkit-1", "gdm-launch-environment", "runuser-x", "x-login", "l", "i", "sul"])
+def test_no_other_end_of_a_name_is_left_off(service):
+    for name in ("polkit", "gdm", "XDM", "runuser", "x", "TTY", "su"):
+        assert verdict(f"{name} OPEN USER bob", service) == "CLOSE"
 
 
 def test_a_service_of_a_class_does_not_stand_for_the_class():
@@ -172,11 +198,15 @@ def test_all_is_everyone_but_only_in_capitals():
     ("b\u2028b", "b\u2028b"),
     ("bob@ad.example.org", "bob@ad.example.org"),
     ("a@b@c", "a@b@c"),
-    ("bob@local", "bob@local"),
+    ("bob@host.example", "bob@host.example"),
+    ("bob@localhost", "bob@localhost"),
+    ("x@ALL@host", "x@ALL@host"),
+    ('"bob@local"', "bob@local"),
+    ('"ALL@host.example"', "ALL@host.example"),
 ])
 def test_a_name_is_taken_as_it_stands(entry, user):
     text = f"SSH OPEN USER root,{entry},mary"
-    assert faults(text) == []
+    assert ignored(text) == []
     for name in (user, "root", "mary"):
         assert verdict(text, user=name) == "OPEN"
     for name in ("bob", "domain", "ALL", "b", "", user + "x"):
@@ -217,7 +247,7 @@ def test_a_login_name_that_looks_like_an_entry_with_an_address_matches_it_whole_
     "\ufeff# comment", "# \0 \r \x1b[2J \udcff \u2028 SSH OPEN USER bob", '# "', "## DEFAULT:OPEN",
 ])
 def test_comments_and_blank_lines_say_nothing(text):
-    assert faults(text) == []
+    assert ignored(text) == []
     assert parse(text).rules == []
     assert verdict(text) == "CLOSE"
 
@@ -227,14 +257,14 @@ def test_comments_and_blank_lines_say_nothing(text):
     'SSH OPEN USER "bob" # "alice"', "SSH OPEN USER bob # \0 \r \x1b", "DEFAULT:OPEN # a comment", "DEFAULT:OPEN\t#",
 ])
 def test_a_comment_may_stand_behind_a_blank(text):
-    assert faults(text) == []
+    assert ignored(text) == []
     assert verdict(text) == "OPEN"
 
 
 def test_a_sign_that_follows_no_blank_starts_no_comment():
     assert verdict("SSH OPEN USER bob#alice", user="bob#alice") == "OPEN"
     assert verdict("SSH OPEN USER bob#alice", user="bob") == "CLOSE"
-    assert faults("DEFAULT:OPEN#") == [1]
+    assert ignored("DEFAULT:OPEN#") == [1]
 
 
 def test_only_a_newline_ends_a_line():
@@ -246,12 +276,12 @@ def test_only_a_newline_ends_a_line():
 def test_line_numbers_count_newlines_whatever_stands_between():
     text = "# \r \x0c \u2028\r\n\r\nSSH OPEN USER bob\r\nSSH OPEN\r\n"
     assert line(text) == 3
-    assert faults(text) == [4]
+    assert ignored(text) == [4]
 
 
 def test_a_file_from_another_system_means_the_same():
     other = "\ufeff" + MANUAL.replace("\n", "\r\n").replace("  ", "\t")
-    assert faults(other) == []
+    assert ignored(other) == []
     for groups in ({"lp": True}, {"users": True}, {"domain users": True}, {}):
         for text in (MANUAL, other):
             assert (verdict(text, groups={**NOWHERE, **groups}), line(text, groups={**NOWHERE, **groups})) == (
@@ -282,7 +312,7 @@ def test_without_options_everything_has_its_usual_value():
     (" \tTIMEOUT:5 \t", "timeout", 5), ("TIMEOUT:5\r", "timeout", 5), ("\ufeffTIMEOUT:5", "timeout", 5),
 ])
 def test_an_option_is_set(text, name, value):
-    assert faults(text) == []
+    assert ignored(text) == []
     assert getattr(parse(text), name) == value
 
 
@@ -311,5 +341,6 @@ def test_the_last_valid_default_wins_wherever_it_stands():
 
 
 def test_a_login_knows_its_service_user_and_host():
-    somebody = login("sshd", "bob", "192.0.2.1")
+    somebody = attempt("sshd", "bob", "192.0.2.1")
     assert (somebody.service, somebody.user, somebody.rhost) == ("sshd", "bob", "192.0.2.1")
+    assert (somebody.name, str(somebody)) == ("SSH", "bob@192.0.2.1")
