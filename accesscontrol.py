@@ -2864,13 +2864,15 @@ def enforce(phase: str, attempt: LoginAttempt, decision: Decision, pamh: Any) ->
             limits = []
         if limits:
             take_place(attempt, decision, limits)
-        if decision.verdict == "ASK" and attempt.name not in ASKED_IN_SESSION:
+        if decision.verdict == "ASK" and attempt.name not in ASKED_IN_SESSION and "answer" not in kept:
             kept["answer"] = ask_owner(attempt, decision, pamh), decision.answer
             if limits:
                 take_place(attempt, decision, limits)
-        if attempt.service in NO_SESSION:
+        if attempt.service in NO_SESSION and "granted" not in kept:
             kept["granted"] = True
             monthly(attempt, decision.action, "granted", f"{decision.where} {decision.answer}".rstrip())
+        return
+    if "session" in kept:  # a second line of ours in one stack, by an include
         return
     answer = NOT_ASKED
     if decision.verdict == "ASK" and "answer" in kept:
