@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from limits import known_to_logind, known_to_the_plugin, logind_runs
+from limits import known_to_logind, known_to_the_plugin, logind_runs, read
 from machine import Result, run, ssh_command, wait_for
 
 STATE = Path("/run/pam-accesscontrol")
@@ -106,7 +107,7 @@ def processes(wanted: Callable[[list[str]], bool]) -> list[int]:
 
 def window_processes() -> list[int]:
     """The processes of the plugin's windows, those that have yet to be shown among them."""
-    return processes(lambda words: words[-1:] == ["--dialog"] and words[0].endswith("python3"))
+    return processes(lambda words: words[-1:] == ["--window"] and words[0].endswith("python3"))
 
 
 def logins_under_way() -> list[int]:
@@ -114,10 +115,34 @@ def logins_under_way() -> list[int]:
     return processes(lambda words: bool(words) and bool(re.match(r"sshd.*: \S+ \[(priv|postauth)\]", words[0])))
 
 
+def askers() -> list[int]:
+    """The processes that stand before a question, that of the one on the screen first."""
+    return [int(line.split("\t")[0]) for line in read(STATE / "queue").splitlines()]
+
+
 def waiting_for_an_answer() -> int:
-    """How many logins stand before a question that is open or yet to be asked, whether theirs or somebody else's."""
-    questions = [{path for path in held_by(pid) if path.startswith(f"{STATE}/question-")} for pid in logins_under_way()]
-    return sum(map(bool, questions))
+    """How many processes stand before a question that is open or yet to be asked, whether theirs or somebody else's."""
+    return sum(bool(words_of(pid)) for pid in askers())
+
+
+def hold_of(user: str) -> float:
+    """For how many seconds the last refusal keeps a person out, as it was written down."""
+    [answer] = [fields for fields in answers() if fields[0] == key_of(user)]
+    return (int(answer[5]) - int(answer[4])) / 1000
+
+
+def hold_runs_out(user: str) -> None:
+    """Makes it as if the seconds for which a person is kept out had gone by."""
+    rows = [fields[:5] + fields[4:5] + fields[6:] if fields[0] == key_of(user) else fields for fields in answers()]
+    (STATE / "answers").write_text("".join("\t".join(fields) + "\n" for fields in rows))
+
+
+def answers() -> list[list[str]]:
+    return [line.split("\t") for line in read(STATE / "answers").splitlines()]
+
+
+def key_of(user: str) -> str:
+    return f"uid-{pwd.getpwnam(user).pw_uid}"
 
 
 def held_by(pid: int) -> set[str]:
@@ -202,6 +227,11 @@ class Desktop:
         """Waits for the dialog, for another than these."""
         return self.window(" login: ", other_than)
 
+    def questions(self) -> list[Window]:
+        """The dialogs that are on the screen and can be answered."""
+        windows = [Window(self, int(path.name)) for path in SEEN.glob("*[0-9]")]
+        return [window for window in windows if window.is_there() and "Allow" in window.look()["buttons"]]
+
     def notice(self) -> Window:
         """Waits for the notice."""
         return self.window(" logout: ", ())
@@ -216,6 +246,10 @@ class Desktop:
             return None
 
         return wait_for(shown, f"a window{part_of_title}is shown")
+
+    def note(self, *other_than: Window) -> Window:
+        """Waits for the note that a question leaves which nobody answered."""
+        return self.window(" denied", other_than)
 
     def answer(self, button: str) -> Window:
         """Waits for the dialog, and clicks on Allow or Deny."""
@@ -252,20 +286,22 @@ class Desktop:
             assert watcher.stdout
             history += [set(re.findall("0x[0-9a-f]+", line)) for line in watcher.stdout]
 
-    def clear(self) -> None:
-        """Sends everybody away, and forgets what was answered."""
+    def clear(self, owner: str = "alice") -> None:
+        """Sends everybody away but the owner of the desktop, and forgets what was answered."""
         for login in self.logins:
             login.client.kill()
             login.client.communicate()
 
         def all_gone() -> bool:
             for pid in window_processes():
-                os.kill(pid, signal.SIGTERM)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             return not logins_under_way() and not window_processes()
 
         wait_for(all_gone, "everybody has left")
-        wait_for(lambda: not {*known_to_logind(), *known_to_the_plugin()} - {"alice"}, "everybody's session has ended")
+        wait_for(lambda: not {*known_to_logind(), *known_to_the_plugin()} - {owner}, "everybody's session has ended")
         (STATE / "answers").unlink(missing_ok=True)
+        (STATE / "missed").unlink(missing_ok=True)
         for path in SEEN.glob("*"):
             path.unlink()
 
@@ -305,7 +341,7 @@ class Window:
         return wait_for(looked, what)
 
     def is_there(self) -> bool:
-        return words_of(self.pid)[-1:] in (["--dialog"], ["ask"])
+        return words_of(self.pid)[-1:] in (["--window"], ["ask"])
 
     def wait_until_gone(self) -> None:
         wait_for(lambda: not self.is_there(), "the window goes")

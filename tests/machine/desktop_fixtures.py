@@ -61,16 +61,17 @@ def state_of(box, timers):
         "frame": box.frameGeometry().getRect(),
         "active": box.isActiveWindow(),
         "timers": timers,
+        "environment": dict(os.environ),
     }
 
 def open_the_eye():
     from PyQt5.QtCore import QTimer
-    from PyQt5.QtWidgets import QApplication, QMessageBox
+    from PyQt5.QtWidgets import QApplication, QDialog
     timers, place, run_qt, shoot = [], "/run/tests-eye/%d" % os.getpid(), QApplication.exec_, QTimer.singleShot
 
     def look():
         for box in QApplication.topLevelWidgets():
-            if isinstance(box, QMessageBox) and box.isVisible():
+            if isinstance(box, QDialog) and box.isVisible():
                 state = dict(state_of(box, timers), at=time.monotonic())
                 with open(place + ".new", "w") as file:
                     json.dump(state, file)
@@ -88,7 +89,7 @@ def open_the_eye():
 
     QApplication.exec_, QTimer.singleShot = staticmethod(exec_), staticmethod(single_shot)
 
-if sys.argv[1:] in (["--dialog"], ["ask"]):
+if sys.argv[1:] in (["--window"], ["ask"]):
     try:
         open_the_eye()
     except ImportError:

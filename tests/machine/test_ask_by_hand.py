@@ -11,7 +11,7 @@ from machine import Result, run
 
 pytest_plugins = ["desktop_fixtures"]
 
-COMMAND = "/usr/sbin/pam-accesscontrol"
+COMMAND = "/usr/bin/pam-accesscontrol"
 AS_ALICE = ["runuser", "-u", "alice", "--", "env", "--ignore-environment", "HOME=/home/alice"]
 ON_HER_DESKTOP = ["DISPLAY=:0", "XAUTHORITY=/home/alice/.Xauthority"]
 

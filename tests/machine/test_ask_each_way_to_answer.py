@@ -30,7 +30,7 @@ def by_key(keys: str) -> Callable[[Window], None]:
 
 def in_the_month(outcome: str, why: str) -> str:
     """A line of the plugin's own log, as a pattern."""
-    who = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  SSH   ASK     bob@10\.1\.2\.3 +"
+    who = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  SSH       ASK     bob@10\.1\.2\.3 +"
     return who + f"{outcome:<7}  pam-accesscontrol.conf:1 {why}\n"
 
 
@@ -60,9 +60,8 @@ def test_who_is_denied_is_told_so(desktop: Desktop, way, journal, monthly_log) -
 def test_no_answer_is_a_denial(desktop: Desktop, rules, journal, monthly_log) -> None:
     rules(ASK_BOB + "TIMEOUT:2\n")
     bob = desktop.knock("bob")
-    window = desktop.question()
+    desktop.question()
     assert bob.refusal() == "Access denied: the person at the desktop did not answer in time."
-    window.wait_until_gone()
     assert f"SSH session bob@10.1.2.3: ASK, refused: {DECIDED}: no answer in 2 s" in journal()
     assert re.fullmatch(in_the_month("denied", "no answer in 2 s"), monthly_log())
 
@@ -73,7 +72,7 @@ def test_reading_gets_more_time_but_not_more_than_twice(desktop: Desktop, rules)
     window = desktop.question()
     x, y = window.look()["buttons"]["Deny"].at
     seconds = set()
-    while window.is_there():
+    while bob.waits():
         desktop.x("mousemove", x, y - 60, "mousemove", x + 1, y - 61)
         seconds |= {int(left) for left in re.findall(r"^(\d+) s left", window.last_seen()["texts"][-1])}
     assert bob.refusal() == "Access denied: the person at the desktop did not answer in time."

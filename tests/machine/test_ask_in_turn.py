@@ -1,11 +1,10 @@
-"""Many at once: one dialog on the screen, everybody gets an answer, and a queue that is too long says so at once."""
+"""Many at once: one dialog on the screen, one after the other, and everybody gets an answer."""
 
 from __future__ import annotations
 
 import pytest
 
-from desktop import HERE, NEIGHBOUR, NOT_ALLOWED, Desktop, waiting_for_an_answer
-from machine import wait_for
+from desktop import Desktop
 
 pytest_plugins = ["desktop_fixtures", "limits_fixtures"]
 
@@ -30,26 +29,6 @@ def test_twenty_logins_of_four_people_are_four_dialogs_one_after_the_other(deskt
     assert sorted(asked) == PEOPLE
     assert max(map(len, history)) == 1
     assert sum(bool(after) and not before for before, after in zip(history, history[1:])) == 4
-
-
-def test_more_than_five_who_wait_are_too_many_and_the_next_is_told_so_at_once(desktop: Desktop) -> None:
-    different = [(user, source) for source in (HERE, NEIGHBOUR) for user in PEOPLE]
-    asked = desktop.knock("bob")
-    window = desktop.question()
-    waiting = [desktop.knock(user, source=source) for user, source in different[1:6]]
-    wait_for(lambda: waiting_for_an_answer() == 6, "five wait behind the one on the screen")
-    same = [desktop.knock(user, source=source) for user, source in different[:6]]
-    wait_for(lambda: waiting_for_an_answer() == 12, "the same questions once more take no place")
-    for user, source in different[6:]:
-        busy = desktop.knock(user, source=source)
-        assert busy.refusal() == "Access denied: too many logins wait for an answer already, try again later."
-    assert all(login.waits() for login in [asked, *waiting, *same])
-    window.click("Deny")
-    assert asked.refusal() == same[0].refusal() == NOT_ALLOWED
-    next_one = desktop.question(window)  # and a place is free again
-    later = desktop.knock(*different[7][:1], source=NEIGHBOUR)
-    wait_for(lambda: waiting_for_an_answer() == 11, "there is room for another")
-    assert later.waits() and next_one.is_there()
 
 
 def test_a_limit_that_was_reached_while_the_owner_thought_about_it_holds(desktop: Desktop, rules, groups) -> None:

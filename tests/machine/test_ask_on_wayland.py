@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from desktop import NOT_ALLOWED, held_by, parent_of
+from desktop import NOT_ALLOWED, askers, held_by
 from machine import run
 from wayland import Sway, SwayWindow
 
 pytest_plugins = ["desktop_fixtures", "wayland_fixtures"]
 
-COMMAND = "/usr/sbin/pam-accesscontrol"
+COMMAND = "/usr/bin/pam-accesscontrol"
 DECIDED = "pam-accesscontrol.conf:1: SSH ASK USER bob"
 
 
@@ -112,7 +112,7 @@ def clients_of(sway: Sway) -> set[str]:
 def test_only_the_owner_connects_to_the_compositor(wayland_desktop: Sway) -> None:
     wayland_desktop.knock("bob")
     window = wayland_desktop.question()
-    asker = parent_of(window.pid)
+    [asker] = askers()
     assert "libQt5WaylandClient" in Path(f"/proc/{window.pid}/maps").read_text()
     assert os.stat(f"/proc/{window.pid}").st_uid == pwd.getpwnam("alice").pw_uid
     assert os.stat(f"/proc/{asker}").st_uid == 0

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from desktop import BY_IPV6, NEIGHBOUR, NOT_ALLOWED, Desktop, logins_under_way, waiting_for_an_answer, window_processes
+from desktop import (
+    BY_IPV6,
+    NEIGHBOUR,
+    NOT_ALLOWED,
+    Desktop,
+    hold_runs_out,
+    logins_under_way,
+    waiting_for_an_answer,
+    window_processes,
+)
 from machine import KEYS, run, wait_for
 
 pytest_plugins = ["desktop_fixtures"]
@@ -107,6 +116,7 @@ def test_an_answer_is_for_one_person_one_host_and_one_proof(desktop: Desktop, ru
         other = desktop.knock(user, **how)
         desktop.answer("Deny")
         assert other.refusal() == NOT_ALLOWED
+        hold_runs_out(user)
     assert desktop.knock("bob").is_let_in()
 
 

@@ -19,7 +19,7 @@ from machine import run
 pytest_plugins = ["desktop_fixtures"]
 
 PICTURES = Path(__file__).parents[1] / "pictures"
-COMMAND = "/usr/sbin/pam-accesscontrol"
+COMMAND = "/usr/bin/pam-accesscontrol"
 
 QUESTION = {
     "kind": "question",
@@ -75,7 +75,7 @@ def shown(desktop: Desktop, about: dict[str, Any], style: dict[str, str]) -> Ite
     alice = pwd.getpwnam("alice")
     place = {"HOME": alice.pw_dir, "DISPLAY": ":0", "XAUTHORITY": f"{alice.pw_dir}/.Xauthority"}
     settings = [f"{name}={value}" for name, value in {**place, **style}.items()]
-    command = ["runuser", "-u", "alice", "--", "env", "--ignore-environment", *settings, COMMAND, "--dialog"]
+    command = ["runuser", "-u", "alice", "--", "env", "--ignore-environment", *settings, COMMAND, "--window"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         process.stdin.write(json.dumps({**about, "since": time.time()}) + "\n")

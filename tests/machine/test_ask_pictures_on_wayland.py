@@ -36,7 +36,7 @@ def photograph(desktop: Sway, part: str, kind: str) -> bytes:
 @contextmanager
 def shown(desktop: Sway, about: dict[str, Any]) -> Iterator[SwayWindow]:
     """Within the block, this is on the desktop."""
-    command = desktop.as_alice(COMMAND, "--dialog")
+    command = desktop.as_alice(COMMAND, "--window")
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         process.stdin.write(json.dumps({**about, "since": time.time()}) + "\n")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from desktop import Desktop, cgroup_of, held_by, parent_of, processes, words_of
-from host import PASSING, SESSION_ERR, SUCCESS, Told, host
+from desktop import Desktop, askers, cgroup_of, held_by, processes, words_of
+from host import PASSING, PERM_DENIED, SUCCESS, Told, host
 from limits import children_of
 from machine import run
 
@@ -55,8 +55,9 @@ def test_it_is_a_session_of_its_own_among_the_owners_processes(desktop: Desktop)
     desktop.knock("bob")
     window = desktop.question()
     [manager] = processes(lambda words: words[:1] == ["/usr/bin/openbox"])
-    assert os.getsid(window.pid) == window.pid
-    assert cgroup_of(window.pid) == cgroup_of(manager) != cgroup_of(parent_of(window.pid))
+    [asker] = askers()
+    assert os.getsid(window.pid) not in (os.getsid(asker), os.getsid(0), 0)
+    assert cgroup_of(window.pid) == cgroup_of(manager) != cgroup_of(asker)
     assert os.readlink(f"/proc/{window.pid}/cwd") == "/"
     assert status_of(window.pid)["Umask"] == "0077"
 
@@ -65,20 +66,21 @@ def test_its_environment_is_the_owners_and_not_the_hosts(desktop: Desktop) -> No
     of_the_host = {"PATH": os.environ["PATH"], "TOKEN": "secret", "LD_LIBRARY_PATH": "/tmp", "LANG": "de_DE"}
     scratch = in_the_background("open", env=of_the_host)
     window = desktop.question()
-    found = environment_of(window.pid)
+    found = window.look()["environment"]
     [manager] = processes(lambda words: words[:1] == ["/usr/bin/openbox"])
     owners = environment_of(manager)
-    made = {"HOME": "/home/alice", "USER": "alice", "LOGNAME": "alice", "PATH": "/usr/bin:/bin"}
+    made = {"HOME": "/home/alice", "USER": "alice", "LOGNAME": "alice", "PATH": "/usr/bin:/bin", "PWD": "/"}
+    made["QT_QPA_PLATFORM"] = "xcb"
     assert found.items() >= {**made, "DISPLAY": ":0", "XAUTHORITY": "/home/alice/.Xauthority"}.items()
     assert {name: value for name, value in found.items() if made.get(name) != value and owners.get(name) != value} == {}
     window.click("Deny")
-    assert scratch.result().returned["open"] == SESSION_ERR
+    assert scratch.result().returned["open"] == PERM_DENIED
 
 
 def test_it_holds_no_descriptor_of_the_host(desktop: Desktop) -> None:
     desktop.knock("bob")
     window = desktop.question()
-    host_holds, window_holds = held_by(parent_of(window.pid)), held_by(window.pid)
+    host_holds, window_holds = held_by(askers()[0]), held_by(window.pid)
     pipes = {os.readlink(f"/proc/{window.pid}/fd/{number}") for number in (0, 1)}
     assert all(pipe.startswith("pipe:") for pipe in pipes)
     assert host_holds & window_holds - {"/dev/null"} == pipes
@@ -89,7 +91,7 @@ def test_the_host_has_no_qt_and_no_connection_to_the_display(desktop: Desktop) -
     desktop.knock("bob")
     window = desktop.question()
     libraries = re.compile(r"/[^/\n]*(?:[Qq]t5?|libX11|libxcb)[^/\n]*\.so")
-    asker = parent_of(window.pid)
+    [asker] = askers()
     assert libraries.search(Path(f"/proc/{window.pid}/maps").read_text())
     assert not libraries.search(Path(f"/proc/{asker}/maps").read_text())
     assert clients_of_the_x_server() & held_by(window.pid)
@@ -112,7 +114,7 @@ def changed(told: Told) -> set[str]:
     return before ^ after
 
 
-@pytest.mark.parametrize(("button", "returned"), [("Allow", SUCCESS), ("Deny", SESSION_ERR)])
+@pytest.mark.parametrize(("button", "returned"), [("Allow", SUCCESS), ("Deny", PERM_DENIED)])
 def test_the_host_is_left_as_it_was_found(desktop: Desktop, rules, button: str, returned: int) -> None:
     scratch = in_the_background("open", "close")
     desktop.answer(button)
@@ -125,7 +127,7 @@ def test_the_host_is_left_as_it_was_found(desktop: Desktop, rules, button: str, 
     assert {row.split()[0] for row in by_python_itself} <= {"locale"}
 
 
-@pytest.mark.parametrize(("button", "returned"), [("Allow", SUCCESS), ("Deny", SESSION_ERR)])
+@pytest.mark.parametrize(("button", "returned"), [("Allow", SUCCESS), ("Deny", PERM_DENIED)])
 def test_a_host_that_ignores_sigchld_gets_the_same_answer(desktop: Desktop, button: str, returned: int) -> None:
     def ignore() -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -140,7 +142,7 @@ def test_a_host_that_ignores_sigchld_gets_the_same_answer(desktop: Desktop, butt
 def test_no_zombie_is_left_while_the_session_lives(desktop: Desktop) -> None:
     bob = desktop.knock("bob", stay=True)
     window = desktop.question()
-    asker = parent_of(window.pid)
+    [asker] = askers()
     window.click("Allow")
     bob.comes_in()
     assert [words_of(child)[0] for child in children_of(asker)] == [f"{words_of(asker)[0].split(' ')[0]} bob@notty"]

@@ -17,7 +17,7 @@ import pytest
 
 from desktop import Desktop
 from faults import ALL, World
-from host import PASSING, SESSION_ERR, SUCCESS
+from host import PASSING, PERM_DENIED, SUCCESS
 from limits import LOGIND
 from machine import run
 from odd_host import OddHost
@@ -53,18 +53,18 @@ BAD_WAYS = {
 @pytest.mark.parametrize("way", BAD_WAYS)
 def test_the_answer_comes_through(way: str, desktop: Desktop) -> None:
     with OddHost(*BAD_WAYS[way]) as host:
-        for handle, button, outcome in (("A", "Allow", SUCCESS), ("B", "Deny", SESSION_ERR)):
+        for handle, button, outcome in (("A", "Allow", SUCCESS), ("B", "Deny", PERM_DENIED)):
             assert host.do(f"start {handle} scratch bob 10.1.2.3") == SUCCESS
             host.tell(f"open {handle}")
             desktop.answer(button)
             assert host.answer() == outcome
-            assert host.do(f"close {handle}") in (SUCCESS, SESSION_ERR, 6)
+            assert host.do(f"close {handle}") in (SUCCESS, PERM_DENIED)
             assert host.do(f"end {handle}") == SUCCESS
 
 
 def test_where_the_owner_may_start_no_more_processes_nobody_gets_in(desktop: Desktop, journal) -> None:
     with OddHost("limit nproc 0", "start A scratch bob 10.1.2.3") as host:
-        assert host.do("open A") == SESSION_ERR
+        assert host.do("open A") == PERM_DENIED
         assert host.messages == ["Access denied: the person at the desktop could not be asked."]
     assert "could not be asked" in journal()[-1]
 
@@ -86,7 +86,7 @@ def test_while_logind_and_the_bus_do_not_answer(desktop: Desktop, rules) -> None
         host.tell("open A")
         desktop.answer("Allow")
         assert host.answer() == SUCCESS
-        assert host.do("open C") == SESSION_ERR
+        assert host.do("open C") == PERM_DENIED
         assert host.messages == ["Access denied: users: 2 of 2 are logged in."]
         assert host.do("close A") == SUCCESS
 
@@ -122,7 +122,7 @@ def test_no_error_at_any_step_is_taken_for_nobody_at_the_desktop(answers, rules)
         attempt = world.attempt(LOGIN, step.fails(error))
         told = f"{error} at {step}: {attempt}"
         assert attempt.code == 0, told
-        assert attempt.returned == [SUCCESS, SESSION_ERR], told
+        assert attempt.returned == [SUCCESS, PERM_DENIED], told
         assert attempt.tells_of_a_refusal, told
         met += attempt.met
     assert met > 40

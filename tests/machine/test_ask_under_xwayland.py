@@ -13,7 +13,7 @@ from wayland import Sway, SwayWindow
 
 pytest_plugins = ["desktop_fixtures", "wayland_fixtures"]
 
-COMMAND = "/usr/sbin/pam-accesscontrol"
+COMMAND = "/usr/bin/pam-accesscontrol"
 PLUGINS = "/usr/lib/*/qt5/plugins/platforms/libqwayland*.so"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pwd
 import re
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from desktop import BY_IPV6, Desktop, Window
+from host import PASSING
 from machine import KEYS, run
 
 pytest_plugins = ["desktop_fixtures"]
@@ -20,7 +22,7 @@ HOSTILE = "Bob <b>Example</b> &amp; <img src=x> [*]"
 
 @pytest.fixture(autouse=True)
 def _rules(rules) -> None:
-    rules("SSH ASK USER bob\nDEFAULT:OPEN\nREMEMBER:0\n")
+    rules("SSH ASK USER bob\nSCRATCH ASK USER ALL\nDEFAULT:OPEN\nREMEMBER:0\n")
 
 
 @pytest.fixture
@@ -50,6 +52,32 @@ def test_who_comes_by_ipv6(desktop: Desktop) -> None:
     window = asked_about(desktop, source=BY_IPV6)
     assert window.title == f"SSH login: bob from {BY_IPV6}"
     assert window.fact("From") == BY_IPV6
+
+
+@pytest.mark.parametrize(("rhost", "shown"), [
+    ("::ffff:192.0.2.7", "192.0.2.7"),
+    ("::FFFF:c000:207", "192.0.2.7"),
+    ("fe80::1%eth0", "fe80::1%eth0"),
+    ("host.example", "host.example"),
+])
+def test_a_host_by_the_shortest_of_its_names(desktop: Desktop, service, journal, rhost: str, shown: str) -> None:
+    service("scratch", PASSING)
+    line = ["pamtester", "-I", f"rhost={rhost}", "scratch", "bob", "open_session"]
+    with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as host:
+        window = desktop.question()
+        assert window.title == f"SCRATCH login: bob from {shown}"
+        assert window.fact("From") == shown
+        window.click("Deny")
+        host.wait(20)
+    assert f" bob@{shown}: ASK, refused: " in journal()[-1]
+
+
+def test_no_row_says_nothing(desktop: Desktop) -> None:
+    """bob has no full name here."""
+    texts = asked_about(desktop).look()["texts"]
+    assert texts[1:-1:2] == ["From", "Over", "Proved by", "Waiting since"]
+    assert all(texts)
+    assert not {"none", "not known"} & set(texts)
 
 
 def test_a_key_by_its_fingerprint_as_ssh_keygen_has_it_and_its_comment(desktop: Desktop) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from desktop import Desktop, active_session, parent_of, processes, waiting_for_an_answer
+from desktop import Desktop, active_session, askers, processes, waiting_for_an_answer
 from limits import kill_and_wait, needs_logind
 from machine import run, wait_for
 
@@ -41,7 +41,7 @@ def test_the_dialog_when_it_is_asked_to_end(desktop: Desktop) -> None:
 def test_sshd(desktop: Desktop) -> None:
     bob = desktop.knock("bob")
     window = desktop.question()
-    kill_and_wait(parent_of(window.pid))
+    kill_and_wait(askers()[0])
     window.wait_until_gone()
     assert bob.result().returncode == 255
     assert bob_is_asked_about_as_if_nothing_had_been(desktop)
@@ -52,7 +52,7 @@ def test_the_sshd_that_others_wait_for(desktop: Desktop) -> None:
     window = desktop.question()
     waiting = [desktop.knock("bob"), desktop.knock("carol")]
     wait_for(lambda: waiting_for_an_answer() == 3, "all of them wait")
-    kill_and_wait(parent_of(window.pid))
+    kill_and_wait(askers()[0])
     assert bob.result().returncode == 255
     for _ in range(2):
         next_window = desktop.question(window)

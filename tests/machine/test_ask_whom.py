@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from desktop import (
-    AUTOLOGIN,
     NOT_ALLOWED,
     Desktop,
     active_session,
-    alice_is_there,
     comes_up,
     greeter_is_there,
     manages_windows,
@@ -27,6 +24,7 @@ pytest_plugins = ["desktop_fixtures"]
 
 ASK_BOB = "SSH ASK USER bob\nDEFAULT:OPEN\nREMEMBER:0\n"
 NOBODY_THERE = "Access denied: there is nobody at the desktop who could allow it."
+COULD_NOT_BE_ASKED = "Access denied: the person at the desktop could not be asked."
 
 LOGIN1 = "org.freedesktop.login1"
 
@@ -52,8 +50,13 @@ def carol_on_the_seat(*what: str) -> Iterator[None]:
     try:
         yield
     finally:
-        run("loginctl", "kill-user", "--signal=KILL", "carol")
-        wait_for(lambda: "carol" not in sessions_on_the_seat(), "carol's desktop has gone")
+        wait_for(carol_has_gone, "carol's desktop has gone")
+
+
+def carol_has_gone() -> bool:
+    """Kills all that is carol's, and looks whether it has gone; a session that has just begun may outlive the first."""
+    run("loginctl", "kill-user", "--signal=KILL", "carol", check=False)
+    return "carol" not in sessions_on_the_seat()
 
 
 @pytest.fixture
@@ -148,7 +151,7 @@ def test_who_is_there_and_has_no_display_that_could_be_found_is_not_nobody(
     rules(ASK_BOB + "UNATTENDED:OPEN\n")
     with carol_on_the_seat("sleep", "infinity"):
         wait_for(lambda: active_session().get("Name") == "carol", "carol is there")
-        assert nobody_there.knock("bob").refusal() == "Access denied: the person at the desktop could not be asked."
+        assert nobody_there.knock("bob").refusal() == COULD_NOT_BE_ASKED
         assert journal()[-1].endswith(": SSH ASK USER bob: carol could not be asked")
     assert nobody_there.knock("bob").is_let_in()
 
@@ -163,24 +166,49 @@ def test_who_has_logged_out_is_nobody_though_a_program_of_theirs_goes_on(nobody_
         assert active_session().get("State") == "closing"
 
 
-# ------------------------------------------------------------------------------------------------- where no logind runs
+# ------------------------------------------------------------------------- somebody is there, and nobody can be asked
 
 
-@pytest.fixture
-def desktop_without_logind(nobody_there: Desktop, lightdm: Callable[[str], None]) -> Iterator[Desktop]:
-    """alice's desktop, of which only utmp knows."""
-    if not Path("/run/utmp").exists():
-        pytest.skip("there is no utmp from Debian 13 on")
-    with logind_masked():
-        lightdm(AUTOLOGIN)
-        wait_for(alice_is_there, "alice is logged in")
-        yield nobody_there
-        stop("lightdm")
+def is_refused_since_somebody_is_there(desktop: Desktop, rules) -> None:
+    rules(ASK_BOB + "UNATTENDED:OPEN\n")
+    with desktop.watched() as history:
+        assert desktop.knock("bob").refusal() == COULD_NOT_BE_ASKED
+    assert set().union(*history) == set()
 
 
-def test_without_logind_the_owner_that_utmp_knows(desktop_without_logind: Desktop, rules) -> None:
+@needs_logind
+def test_whose_desktop_is_locked_by_a_greeter_is_not_nobody(desktop: Desktop, rules, journal) -> None:
+    seat = "XDG_SEAT_PATH=/org/freedesktop/DisplayManager/Seat0"
+    run("runuser", "-u", "alice", "--", "env", "DISPLAY=:0", seat, "dm-tool", "lock")
+    wait_for(greeter_is_there, "the greeter has the seat")
+    try:
+        is_refused_since_somebody_is_there(desktop, rules)
+        assert journal()[-1].endswith(": SSH ASK USER bob: alice could not be asked")
+    finally:
+        run("loginctl", "activate", sessions_on_the_seat()["alice"])
+    wait_for(lambda: active_session().get("Name") == "alice", "alice is back")
     rules(ASK_BOB)
-    for button in ("Allow", "Deny"):
-        bob = desktop_without_logind.knock("bob")
-        desktop_without_logind.answer(button)
-        assert bob.is_let_in() == (button == "Allow")
+    bob = desktop.knock("bob")
+    desktop.answer("Allow")
+    assert bob.is_let_in()
+
+
+@needs_logind
+def test_who_is_on_a_seat_of_which_no_session_is_active_is_not_nobody(desktop: Desktop, service, rules) -> None:
+    service("tests-desktop", ON_THE_SEAT)
+    with carol_on_the_seat("sleep", "infinity"):
+        wait_for(lambda: active_session().get("Name") == "carol", "carol has the seat")
+    wait_for(lambda: active_session() == {}, "the seat is nobody's")
+    assert "alice" in sessions_on_the_seat()
+    is_refused_since_somebody_is_there(desktop, rules)
+
+
+def test_who_sits_there_while_logind_is_masked_is_asked(desktop: Desktop, rules) -> None:
+    rules(ASK_BOB + "UNATTENDED:OPEN\n")
+    with logind_masked():
+        for button in ("Allow", "Deny"):
+            bob = desktop.knock("bob")
+            desktop.answer(button)
+            assert bob.is_let_in() == (button == "Allow")
+        stop("lightdm")
+        assert desktop.knock("bob").is_let_in()  # though logind has left its word of alice behind

@@ -28,7 +28,7 @@ def test_who_may_not_is_not_logged_in(managed, rules, monthly_log) -> None:
     greeter, start = managed
     rules("XDM CLOSE USER bob\nDEFAULT:OPEN\n")
     start("bob")
-    wait_for(lambda: "XDM   CLOSE   bob@localhost" in monthly_log(), "bob is refused")
+    wait_for(lambda: "XDM       CLOSE   bob@localhost" in monthly_log(), "bob is refused")
     if not version_of(greeter.name).startswith("0.19"):  # that sddm shows nothing when an automatic login has failed
         wait_for(greeter.is_there, "the greeter is there")
     assert "bob" not in known_to_logind()

@@ -1,0 +1,83 @@
+"""A question about somebody who has hung up is taken back at once, and nobody else waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from desktop import Desktop, Login, askers, logins_under_way, waiting_for_an_answer
+from machine import wait_for
+
+pytest_plugins = ["desktop_fixtures"]
+
+
+@pytest.fixture(autouse=True)
+def _rules(rules) -> None:
+    rules("SSH ASK USER bob,carol,dave,erin\nDEFAULT:OPEN\nREMEMBER:600\nTIMEOUT:3600\n")
+
+
+def killed(login: Login) -> None:
+    login.client.kill()
+
+
+def told_to_end(login: Login) -> None:
+    login.client.terminate()
+
+
+WAYS = {"kill -9": killed, "SIGTERM": told_to_end}
+
+
+@pytest.mark.parametrize("goes", WAYS.values(), ids=WAYS)
+def test_the_window_goes_with_the_client(desktop: Desktop, goes: Callable[[Login], None], journal) -> None:
+    bob = desktop.knock("bob")
+    window = desktop.question()
+    [asker] = askers()
+    goes(bob)
+    window.wait_until_gone()
+    wait_for(lambda: asker not in logins_under_way(), "sshd's process ends")
+    assert waiting_for_an_answer() == 0
+    [line] = [line for line in journal() if "refused" in line]
+    assert "by alice" not in line and "could not be asked" not in line, "nobody answered, and nobody is to blame"
+    assert "granted" not in " ".join(journal())
+    bob = desktop.knock("bob")  # it was no answer: he is asked about again
+    desktop.question(window).click("Allow")
+    assert bob.is_let_in()
+
+
+def test_who_still_waits_for_the_same_answer_gets_one(desktop: Desktop) -> None:
+    first = desktop.knock("bob")
+    window = desktop.question()
+    others = [desktop.knock("bob") for _ in range(2)]
+    wait_for(lambda: waiting_for_an_answer() == 3, "all three wait")
+    first.client.kill()
+    desktop.question(window).click("Allow")
+    assert [other.is_let_in() for other in others] == [True, True]
+
+
+def test_the_next_person_is_asked_about_at_once(desktop: Desktop) -> None:
+    bob = desktop.knock("bob")
+    window = desktop.question()
+    carol = desktop.knock("carol")
+    wait_for(lambda: waiting_for_an_answer() == 2, "carol waits behind bob")
+    bob.client.kill()
+    other = desktop.question(window)
+    assert other.title == "SSH login: carol from 10.1.2.3"
+    other.click("Allow")
+    assert carol.is_let_in()
+
+
+def test_who_hangs_up_in_the_queue_is_never_asked_about(desktop: Desktop) -> None:
+    bob = desktop.knock("bob")
+    window = desktop.question()
+    carol = desktop.knock("carol")
+    wait_for(lambda: waiting_for_an_answer() == 2, "carol waits behind bob")
+    carol.client.kill()
+    wait_for(lambda: waiting_for_an_answer() == 1, "her place is free")
+    dave = desktop.knock("dave")
+    window.click("Allow")
+    assert bob.is_let_in()
+    other = desktop.question(window)
+    assert "dave" in other.title
+    other.click("Allow")
+    assert dave.is_let_in()
