@@ -1,0 +1,174 @@
+"""A KDE Plasma without a screen, on Wayland or on X11, in a session of alice's that logind knows.
+
+On Wayland, kwin draws into a window of an Xvfb; on X11, Xvfb is the display. Either way xdotool has its keyboard and
+its mouse, and import(1) sees the whole screen. A script that kwin runs tells what windows there are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from alice import Desktop, as_alice, home_of_alice
+from machine import run, wait_for
+
+OUTER = ":9"
+UNIT = """\
+[Unit]
+After=systemd-user-sessions.service dbus.service systemd-logind.service
+[Service]
+User=alice
+PAMName=login
+WorkingDirectory=~
+Environment=XDG_SESSION_TYPE={type} XDG_SESSION_CLASS=user XDG_SEAT=seat0 XDG_VTNR=0 LANG=C.UTF-8
+Environment=XDG_SESSION_DESKTOP=KDE XDG_CURRENT_DESKTOP=KDE DESKTOP_SESSION=plasma {more}
+ExecStart={start}
+UtmpIdentifier=none
+"""
+KWIN = """\
+[Service]
+ExecStart=
+ExecStart=/usr/bin/kwin_wayland_wrapper --x11-display :9 --width {width} --height {height} --xwayland
+"""
+XVFB = "[Service]\nExecStart=/usr/bin/Xvfb :9 -ac -screen 0 {width}x{height}x24 -nolisten tcp -noreset\n"
+SETTINGS = {
+    "kscreenlockerrc": "[Daemon]\nAutolock=false\nLockOnResume=false\nLockGrace=0\n",
+    "kwalletrc": "[Wallet]\nEnabled=false\n",
+    "ksmserverrc": "[General]\nconfirmLogout=false\nloginMode=emptySession\n",
+    "plasma-welcomerc": "[General]\nLastSeenVersion=99.0.0\nShouldShow=false\n",
+}
+UNITS = Path("/etc/systemd/system")
+DROP_IN = Path("/etc/systemd/user/plasma-kwin_wayland.service.d/tests.conf")
+WINDOWS = """
+var told = workspace.stackingOrder.filter(it => it.normalWindow || it.dialog || it.notification).map(it => ({
+    title: it.caption, pid: it.pid, focus: it.active, above: it.keepAbove, attention: it.demandsAttention,
+    hidden: it.minimized, full: it.fullScreen, program: it.resourceClass.toString(), skipped: it.skipTaskbar,
+    rect: ["x", "y", "width", "height"].map(name => Math.round(it.frameGeometry[name]))}));
+print("%s" + JSON.stringify(told));
+"""
+
+
+def screen_of(scale: int) -> list[dict[str, Any]]:
+    """The screen as kwin keeps it in mind; told by its command line, it takes the scale for a bigger screen."""
+    mode = {"width": 1280 * scale, "height": 800 * scale, "refreshRate": 60000}
+    setup = {"enabled": True, "outputIndex": 0, "position": {"x": 0, "y": 0}, "priority": 0}
+    output = {"connectorName": "X11-0", "mode": mode, "scale": scale}
+    setups = [{"lidClosed": False, "outputs": [setup]}]
+    return [{"name": "outputs", "data": [output]}, {"name": "setups", "data": setups}]
+
+
+class Kde(Desktop):
+    unit = "tests-kde"
+    terminal = ["konsole", "--separate", "-e"]
+    environment = {**os.environ, "DISPLAY": OUTER}
+
+    def __init__(self) -> None:
+        self.logins = []
+
+    def start(self, scale: int = 1) -> None:
+        self.settle(scale)
+        self.begin(scale, UNIT.format(type="wayland", start="/usr/bin/startplasma-wayland", more=""))
+        self.x("windowfocus", wait_for(self.window_of_kwin, "kwin has a window"))
+
+    def begin(self, scale: int, unit: str) -> None:
+        size = {"width": 1280 * scale, "height": 800 * scale}
+        DROP_IN.parent.mkdir(parents=True, exist_ok=True)
+        DROP_IN.write_text(KWIN.format(**size))
+        (UNITS / "tests-xvfb.service").write_text(XVFB.format(**size))
+        (UNITS / f"{self.unit}.service").write_text(unit)
+        run("systemctl", "daemon-reload")
+        run("systemctl", "restart", "tests-xvfb", self.unit)
+        wait_for(self.is_there, "kwin and the panel are there", timeout=60)
+
+    def settle(self, scale: int) -> None:
+        folder = home_of_alice() / ".config"
+        folder.mkdir(exist_ok=True)
+        for name, text in SETTINGS.items():
+            (folder / name).write_text(text)
+        (folder / "kwinoutputconfig.json").write_text(json.dumps(screen_of(scale)))
+        run("chown", "-R", "alice:alice", str(folder))
+
+    def is_there(self) -> bool:
+        names = run(*as_alice("busctl", "--user", "list", "--acquired", "--no-legend"), check=False).stdout
+        return "org.kde.plasmashell" in names and "org.freedesktop.Notifications" in names
+
+    def window_of_kwin(self) -> str:
+        tree = run("xwininfo", "-root", "-tree", env=self.environment).stdout
+        return next((line.split()[0] for line in tree.splitlines() if "KDE Wayland Compositor" in line), "")
+
+    def x(self, *arguments: object) -> str:
+        return run("xdotool", *map(str, arguments), env=self.environment).stdout.strip()
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.x("key", key)
+
+    def click(self, x: int, y: int) -> None:
+        self.x("mousemove", x, y)
+        time.sleep(0.1)
+        self.x("click", 1)
+
+    def photograph(self, path: str) -> None:
+        subprocess.run(["import", "-window", "root", path], env=self.environment, check=True)
+
+    def call(self, service: str, path: str, method: str, *arguments: str) -> str:
+        """What a method of a service on alice's bus returns."""
+        where = ["--dest", service, "--object-path", path, "--method", method]
+        return run(*as_alice("gdbus", "call", "--session", *where, *arguments)).stdout.strip()
+
+    def windows(self) -> list[dict[str, Any]]:
+        """All windows, the lowest first."""
+        mark = uuid.uuid4().hex
+        script = Path(f"/tmp/{mark}.js")
+        script.write_text(WINDOWS % mark)
+        self.call("org.kde.KWin", "/Scripting", "org.kde.kwin.Scripting.loadScript", str(script), mark)
+        self.call("org.kde.KWin", "/Scripting", "org.kde.kwin.Scripting.start")
+
+        def told() -> str:
+            lines = run("journalctl", "-q", "-b", "-n", "200", "-o", "cat").stdout.splitlines()
+            return next((line.partition(mark)[2] for line in lines if mark + "[" in line), "")
+
+        found = wait_for(told, "kwin tells of the windows", timeout=10)
+        self.call("org.kde.KWin", "/Scripting", "org.kde.kwin.Scripting.unloadScript", mark)
+        script.unlink()
+        return list(json.loads(found))
+
+    def notification(self) -> str:
+        """What the notification says that is on the screen just now."""
+        return self.text("-gravity", "southeast", "-crop", "420x260+0+40")
+
+    def notification_at(self) -> tuple[int, int]:
+        return 1100, 680
+
+    def maximise(self) -> None:
+        self.press("super+Prior")
+
+    def lock(self) -> None:
+        run("loginctl", "lock-session", self.session()["id"])
+        name = "org.freedesktop.ScreenSaver"
+        wait_for(lambda: "true" in self.call(name, "/ScreenSaver", f"{name}.GetActive"), "the screen is locked")
+
+    def unlock(self) -> None:
+        run("loginctl", "unlock-session", self.session()["id"])
+        name = "org.freedesktop.ScreenSaver"
+        wait_for(lambda: "false" in self.call(name, "/ScreenSaver", f"{name}.GetActive"), "the screen is unlocked")
+
+    def log_out(self) -> None:
+        self.call("org.kde.Shutdown", "/Shutdown", "org.kde.Shutdown.logout")
+
+    def set_dark(self, dark: bool) -> None:
+        self.start_program("--wait", "plasma-apply-colorscheme", "BreezeDark" if dark else "BreezeLight")
+
+
+class KdeOnX11(Kde):
+    unit = "tests-kde-x11"
+
+    def start(self, scale: int = 1) -> None:
+        self.settle(scale)
+        start = "/usr/bin/startplasma-x11"
+        self.begin(scale, UNIT.format(type="x11", start=start, more=f"DISPLAY={OUTER}"))
