@@ -776,7 +776,7 @@ class SessionRecord(Record):
 
     def lives(self) -> bool:
         """Whether the process that opened it is there: the same process, not another with its pid."""
-        return self.pid > 0 and process_start(self.pid) == self.start
+        return same_process(self.pid, self.start, self.uid)
 
 
 def new_session(
@@ -796,22 +796,46 @@ def new_session(
     )
 
 
-def process_stat(pid: int) -> list[bytes]:
-    """The fields of a process in /proc, from its state on; none where there is no process. See proc_pid_stat(5).
+def process_status(pid: int) -> tuple[str, set[str]]:
+    """The state and the uids of a process, empty where there is none. See proc_pid_status(5).
 
     Raises OSError where that cannot be told: what cannot be seen is not gone.
     """
     try:
-        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
-            return (file.read(4096) or b"").rpartition(b")")[2].split()
+        with open(f"/proc/{pid}/status", "rb", buffering=0) as file:
+            text = (file.read(4096) or b"").decode("ascii", "replace")
     except (FileNotFoundError, ProcessLookupError):
-        return []
+        return "", set()
+    return text.partition("\nState:\t")[2][:1], set(text.partition("\nUid:\t")[2].partition("\n")[0].split())
 
 
 def process_start(pid: int) -> int:
-    """When a process started, in clock ticks since the boot; -1 where there is none, or a zombie. Raises OSError."""
-    fields = process_stat(pid)
-    return int(fields[19]) if fields and fields[0] not in (b"Z", b"X") else -1
+    """When a process of root's started, in clock ticks since the boot; -1 where there is none. See proc_pid_stat(5).
+
+    Not of a user's own process: its owner can keep it in the middle of execve(2), and who reads its stat with it, by a
+    FUSE file that never answers (measured). Raises OSError.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            return int((file.read(4096) or b"").rpartition(b")")[2].split()[19])
+    except (FileNotFoundError, ProcessLookupError, IndexError):
+        return -1
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is a process with this pid, and no zombie. Raises OSError."""
+    return pid > 0 and process_status(pid)[0] not in ("", "Z", "X")
+
+
+def same_process(pid: int, start: int, uid: int) -> bool:
+    """Whether a process is there, and not another with its pid; of a user's own one, whether it is theirs.
+
+    Raises OSError.
+    """
+    if not is_alive(pid):
+        return False
+    uids = process_status(pid)[1]
+    return process_start(pid) == start if "0" in uids else uids == {str(uid)}
 
 
 def is_stuck(pid: int, seconds: float, patience: float) -> bool:
@@ -819,21 +843,13 @@ def is_stuck(pid: int, seconds: float, patience: float) -> bool:
 
     Under a flood of logins one that waits for the CPU is only slow: it gets five times as long. Raises OSError.
     """
-    return seconds > patience * (5 if process_stat(pid)[:1] == [b"R"] else 1)
-
-
-def process_uid(pid: int) -> int:
-    """The uid that a process runs as, -1 where there is none."""
-    try:
-        return os.stat(f"/proc/{pid}").st_uid
-    except (FileNotFoundError, ProcessLookupError):
-        return -1
+    return seconds > patience * (5 if process_status(pid)[0] == "R" else 1)
 
 
 def pid_of(line: str) -> int:
     """The pid in a line of the registry, 0 if it is damaged."""
     pid = line.partition("\t")[0]
-    return int(pid) if pid.isdecimal() and len(pid) < 10 else 0
+    return int(pid) if pid.isdecimal() and len(pid) < 10 and line.count("\t") == len(SessionRecord.names) - 1 else 0
 
 
 def pid_in_use(pid: int) -> bool:
@@ -1036,7 +1052,7 @@ class LogindSession:
 
     def is_a_persons(self) -> bool:
         """Whether somebody is in by it: class user and its kin, not closing, and its process lives. Raises OSError."""
-        return self.kind.startswith("user") and not self.closing and self.leader > 0 and process_start(self.leader) >= 0
+        return self.kind.startswith("user") and not self.closing and is_alive(self.leader)
 
 
 def logind_sessions() -> list[LogindSession]:
@@ -1255,7 +1271,6 @@ class Answer(Record):
     first: int  # nanoseconds since the boot: when the first session by it began, 0 for none
     logins: int
     notice_pid: int  # of the process that waits to show the notice of the end, 0 for none
-    notice_start: int
 
 
 class Missed(Record):
@@ -1263,11 +1278,14 @@ class Missed(Record):
 
     owner_uid: int
     pid: int  # of the note
-    start: int
     since: int  # seconds since the epoch
     service: str
     user: str
     rhost: str
+
+    def is_shown(self) -> bool:
+        """Whether the note is still on the screen."""
+        return is_window(self.pid, self.owner_uid)
 
 
 class Question:
@@ -1411,7 +1429,22 @@ def find_desktop() -> tuple[LogindSession | None, list[LogindSession]]:
         raise CannotAsk("the session on the screen has just begun or ended")
     people = [it for it in sessions if it.seat == "seat0" and not it.remote and it.is_a_persons()]
     desktop = choose_desktop(people, active)
+    if desktop is None:
+        must_be_nobody({session.leader for session in sessions})
     return desktop, [session for session in people if session is not desktop]
+
+
+def must_be_nobody(leaders: set[int]) -> None:
+    """Raises CannotAsk where somebody may be at the desktop of whom logind does not know, and OSError."""
+    cgroups = (f"/sys/fs/cgroup{root}/system.slice/systemd-logind.service" for root in ("", "/systemd", "/unified"))
+    if os.path.isdir("/run/systemd/system") and not any(read_text(f"{it}/cgroup.procs") for it in cgroups):
+        raise CannotAsk("logind does not run, which knows who is at the desktop")
+    if os.geteuid() != 0:  # explain
+        return
+    with SessionRegistry() as registry:
+        for session in registry.sessions:
+            if session.name == "XDM" and session.answer != CLOSED and session.pid not in leaders and session.lives():
+                raise CannotAsk(f"{session.who} is at the desktop, and logind does not know of it")
 
 
 class WindowProcess:
@@ -1430,40 +1463,36 @@ class WindowProcess:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
         account = pwd.getpwuid(desktop.uid)
         name, home = account.pw_name, account.pw_dir
+        groups = os.getgrouplist(from_system(name), account.pw_gid)
+        owner = [f"--reuid={desktop.uid}", f"--regid={account.pw_gid}", f"--groups={','.join(map(str, groups))}"]
         session = {name: getattr(desktop, name) for name in ("id", "type", "display", "leader", "scope")}
-        command = ["/usr/bin/python3", "-I", loader, "--window"]
+        self.uid, self.told = desktop.uid, b""
         reader, self.writer = os.pipe()
+        self.reader, shell_end = os.pipe()
         try:
             os.write(self.writer, json.dumps({**message, "session": session}).encode() + b"\n")  # no reader: no SIGPIPE
-            with subprocess.Popen(  # nosec B603  # a shell that leaves at once, and writes down the pid
-                ["/bin/sh", "-c", 'exec 3<&0; "$@" <&3 3<&- & echo $!', "sh", *command],
+            # The owner could stop a shell of theirs, and whoever waits for it. This one is root's, and leaves at once.
+            shell = subprocess.Popen(  # nosec B603
+                ["/bin/sh", "-c", 'exec 3<&0; "$@" <&3 3<&- & echo $!', "sh", "/usr/bin/setpriv", *owner,
+                 "/usr/bin/python3", "-I", loader, "--window"],
                 stdin=reader,
-                stdout=subprocess.PIPE,
+                stdout=shell_end,
                 stderr=subprocess.DEVNULL,
                 env={"HOME": home, "USER": name, "LOGNAME": name, "PATH": "/usr/bin:/bin"},
                 cwd="/",
-                user=desktop.uid,
-                group=account.pw_gid,
-                extra_groups=os.getgrouplist(from_system(name), account.pw_gid),
                 umask=0o077,
                 start_new_session=True,
-            ) as shell:
-                assert shell.stdout is not None  # nosec B101  # for mypy
-                self.reader = os.dup(shell.stdout.fileno())
-        except BaseException:
-            os.close(self.writer)
-            raise
-        finally:
-            os.close(reader)
-        self.told = b""
-        try:
-            pid = self.read_line(time.monotonic() + SHOWN_WITHIN) or ""
-            self.pid = int(pid) if pid.isdecimal() and process_uid(int(pid)) == desktop.uid else 0
-            self.start = process_start(self.pid) if self.pid else -1
-            self.adopt(desktop)
+            )
+            shell.wait()
         except BaseException:
             self.close()
             raise
+        finally:
+            os.close(reader)
+            os.close(shell_end)
+        pid = self.read_line(time.monotonic() + SHOWN_WITHIN) or ""
+        self.pid = int(pid) if pid.isdecimal() else 0
+        self.adopt(desktop)
 
     def read_line(
         self, deadline: float, others: Sequence[int] = (), idle: Callable[[], object] | None = None
@@ -1511,10 +1540,15 @@ class WindowProcess:
         os.close(self.reader)
 
 
-def end_window(pid: int, start: int, uid: int) -> None:
-    """Ends an owner's window, if it is still that process: its pid came from the owner's side."""
+def is_window(pid: int, uid: int) -> bool:
+    """Whether a process is a window of an owner's, as far as that can be told without waiting for it."""
+    return pid > 0 and process_status(pid)[1] == {str(uid)} and read_text(f"/proc/{pid}/cmdline").endswith("--window\0")
+
+
+def end_window(pid: int, uid: int) -> None:
+    """Ends a window of an owner's."""
     try:
-        if pid > 0 and process_uid(pid) == uid and process_start(pid) == start:
+        if is_window(pid, uid):
             os.kill(pid, 15)
     except ProcessLookupError:
         pass
@@ -1598,7 +1632,7 @@ def living_queue(registry: SessionRegistry) -> list[Waiting]:
     """The queue, but for those whose process has ended. One that no longer renews its line is stopped: it is ended."""
     queue = []
     for waiting in registry.read("queue", Waiting):
-        if waiting.pid <= 0 or process_start(waiting.pid) != waiting.start:
+        if not same_process(waiting.pid, waiting.start, waiting.uid):
             continue
         seconds = time.monotonic() - waiting.renewed / 1000
         if waiting.pid != os.getpid() and seconds > HUNG_AFTER and is_stuck(waiting.pid, seconds, HUNG_AFTER):
@@ -1664,7 +1698,7 @@ def show(question: Question, outcome: Outcome, loader: str, hangup: Sequence[int
         return
     outcome.owner = column(user_name(desktop.uid))
     with SessionRegistry() as registry:
-        missed = [it for it in registry.read("missed", Missed) if it.owner_uid == desktop.uid and is_shown(it)]
+        missed = [it for it in registry.read("missed", Missed) if it.is_shown() and it.owner_uid == desktop.uid]
     told = [{"service": it.service, "user": it.user, "rhost": it.rhost, "since": it.since} for it in missed]
     window = outcome.window = WindowProcess(desktop, {**question.message(), "missed": told}, loader)
     still_here = functools.partial(renew_place, question, Outcome())
@@ -1684,11 +1718,6 @@ def has_desktop(session: LogindSession, loader: str) -> bool:
         return window.read_line(time.monotonic() + SHOWN_WITHIN) != "nobody"
     finally:
         window.close()
-
-
-def is_shown(missed: Missed) -> bool:
-    """Whether the note that shows a missed question is still on the screen."""
-    return process_start(missed.pid) == missed.start
 
 
 class Outcome:
@@ -1727,7 +1756,7 @@ def remember(question: Question, word: str, owner_uid: int, owner: str, registry
         seconds = 0 if word == "unseen" else hold_seconds(seconds, strikes)
     key = question.key if word == "allow" else person
     answers[key] = Answer(key=key, word=word, owner_uid=owner_uid, owner=owner, given=now, until=now + 1000 * seconds,
-                          strikes=strikes, first=0, logins=0, notice_pid=0, notice_start=0)
+                          strikes=strikes, first=0, logins=0, notice_pid=0)
     write_answers(answers, registry)
 
 
@@ -1736,12 +1765,12 @@ def write_down_missed(
 ) -> None:
     """Writes down what the note on the owner's screen shows; the note before it goes, since this one has its list."""
     attempt = question.attempt
-    kept = [it for it in registry.read("missed", Missed) if is_shown(it) and it.owner_uid != owner_uid]
+    kept = [it for it in registry.read("missed", Missed) if it.is_shown() and it.owner_uid != owner_uid]
     for missed in outcome.missed:
-        end_window(missed.pid, missed.start, owner_uid)
-        missed.pid, missed.start = window.pid, window.start
+        end_window(missed.pid, owner_uid)
+        missed.pid = window.pid
         kept.append(missed)
-    kept.append(Missed(owner_uid=owner_uid, pid=window.pid, start=window.start, since=question.since,
+    kept.append(Missed(owner_uid=owner_uid, pid=window.pid, since=question.since,
                        service=printable(attempt.name), user=printable(attempt.user), rhost=printable(attempt.rhost)))
     registry.write("missed", kept[-20:])
 
@@ -1770,8 +1799,8 @@ def note_entry(session: SessionRecord, registry: SessionRegistry) -> None:
 
 def dismiss_notice(answer: Answer) -> None:
     """Ends the process that waits to show a notice."""
-    end_window(answer.notice_pid, answer.notice_start, answer.owner_uid)
-    answer.notice_pid = answer.notice_start = 0
+    end_window(answer.notice_pid, answer.owner_uid)
+    answer.notice_pid = 0
 
 
 def tell_owner(ended: SessionRecord, attempt: LoginAttempt, remember: int, loader: str) -> None:
@@ -1800,7 +1829,7 @@ def tell_owner(ended: SessionRecord, attempt: LoginAttempt, remember: int, loade
     with SessionRegistry() as registry:
         answers = read_answers(registry)
         answer = answers.setdefault(ended.answer, answer)
-        answer.notice_pid, answer.notice_start = window.pid, window.start
+        answer.notice_pid = window.pid
         if any(session.answer == ended.answer for session in registry.sessions):
             dismiss_notice(answer)  # they have come back meanwhile
         write_answers(answers, registry)
