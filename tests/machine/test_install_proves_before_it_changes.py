@@ -34,7 +34,7 @@ BROKEN = {
     "raises": (r"^def pam_sm_acct_mgmt", "raise OSError(1)\ndef pam_sm_acct_mgmt", r"refuses what is open \(.*OSError"),
     "lacks a function": (r"^def pam_sm_open_session", "def open_session", r"refuses what is open \(.*ImportError"),
     "refuses everything": (r"^(def pam_sm_acct_mgmt.*)", r"\1\n    return 6", r"refuses what is open"),
-    "fails": (r"^(def judge\(.*)", r"\1\n    1 / 0", r"refuses what is open \(.*ZeroDivisionError"),
+    "fails": (r"^(def decide\(.*)", r"\1\n    1 / 0", r"refuses what is open \(.*ZeroDivisionError"),
     "trusts nothing": (r"^(def load_rules\(.*)", r"\1\n    path += '.no'", r"is open \(.*proof-open.conf.no"),
     "ignores in auth": (r"^(def pam_sm_authenticate.*)", r"\1\n    return 25", r"in auth, what is closed"),
     "vouches in account": (r"^(def pam_sm_acct_mgmt.*)", r"\1\n    return 0", r"in account, what is closed|is open"),
