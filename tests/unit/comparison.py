@@ -1,10 +1,14 @@
 """Holds accesscontrol.py against the reference: one rule file and some attempts, and a sentence where they differ."""
 
+import contextlib
+
 import accesscontrol
 import reference
 
 OPTIONS = ("timeout", "remember", "debug", "unattended")
 LONG = 16 * 1024  # bytes; of a longer file, lines that cannot concern a login attempt are left out
+
+FEW_COLONS = (0, 10**9)  # how the options are found in a long file depends on how many colons there are
 
 
 def disagreements(text, cases):
@@ -33,15 +37,17 @@ def disagreements(text, cases):
         compare(who, ours, reference.decide(file, case))
         compare(f"{who}, with the ignored lines blanked", decision(without, case), ours)
         compare(f"{who}, with a trace", decision(rules, case, trace=lambda _: None), ours)
-        compare(f"{who}, by the file", decision(loaded(data, case, LONG), case), ours)
-        thinned = loaded(data, case, long=-1)
-        compare(f"{who}, by the relevant lines", decision(thinned, case), ours)
-        for option in OPTIONS:
-            compare(f"{who}, {option.upper()} by the relevant lines", getattr(thinned, option), getattr(rules, option))
-        numbers = [number for number, _ in relevant_lines(data, case)]
-        compare(f"{who}, lines that concern it and are left out",
-                sorted(set(reference.lines_that_concern(file, case)) - set(numbers)), [])
-        compare(f"{who}, the order of the relevant lines", numbers, sorted(set(numbers)))
+        compare(f"{who}, by the file", decision(loaded(data, case), case), ours)
+        for few_colons in FEW_COLONS:
+            thinned = loaded(data, case, LONG_FILE=-1, FEW_COLONS=few_colons)
+            how = f"by the relevant lines, as if {few_colons} colons were few"
+            compare(f"{who}, {how}", decision(thinned, case), ours)
+            for option in OPTIONS:
+                compare(f"{who}, {option.upper()} {how}", getattr(thinned, option), getattr(rules, option))
+            kept = [number for number, _ in relevant_lines(data, case, few_colons)]
+            lost = sorted(set(reference.lines_that_concern(file, case)) - set(kept))
+            compare(f"{who}, lines that concern it and are left out, {how}", lost, [])
+            compare(f"{who}, the order {how}", kept, sorted(set(kept)))
     return found
 
 
@@ -75,10 +81,11 @@ def as_bytes(text):
                         for char in text)
 
 
-def relevant_lines(data, case):
+def relevant_lines(data, case, few_colons=FEW_COLONS[0]):
     """The lines of a file that may concern a login attempt, with their numbers."""
     person = case.attempt().person
-    return accesscontrol.relevant_lines(data, person.names | person.group_names)
+    with constants(FEW_COLONS=few_colons):
+        return accesscontrol.relevant_lines(data, person.names | person.group_names)
 
 
 def blanked(text, ignored):
@@ -96,11 +103,18 @@ def decision(rules, case, trace=None):
     return found.verdict, found.rule.line if found.rule else 0, [] if found.verdict == "CLOSE" else limits
 
 
-def loaded(data, case, long):
-    """What a login reads of a rule file with this in it, where files of more than `long` bytes are long ones."""
-    before = accesscontrol.read_rule_file, accesscontrol.LONG_FILE
-    accesscontrol.read_rule_file, accesscontrol.LONG_FILE = lambda path: data, long
-    try:
+def loaded(data, case, **values):
+    """What a login reads of a rule file with this in it, where constants of accesscontrol.py have these values."""
+    with constants(read_rule_file=lambda path: data, **values):
         return accesscontrol.load_rules("/etc/rules", case.attempt())
+
+
+@contextlib.contextmanager
+def constants(**values):
+    """Names of accesscontrol.py that stand for something else for a while."""
+    before = {name: getattr(accesscontrol, name) for name in values}
+    vars(accesscontrol).update(values)
+    try:
+        yield
     finally:
-        accesscontrol.read_rule_file, accesscontrol.LONG_FILE = before
+        vars(accesscontrol).update(before)
