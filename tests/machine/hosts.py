@@ -6,9 +6,11 @@ What starts and stops with a test is a context manager, for the fixtures of the 
 from __future__ import annotations
 
 import ftplib
+import functools
 import imaplib
 import os
 import socket
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -76,6 +78,16 @@ def answers(port: int) -> bool:
     with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
         return True
     return False
+
+
+@functools.cache
+def no_mlock() -> str:
+    """What LD_PRELOAD needs for a program that locks a password into memory, which the machine does not permit."""
+    library = Path(tempfile.mkdtemp(), "mlock.so")
+    library.parent.chmod(0o755)
+    code = "#include <stddef.h>\nint mlock(const void *start, size_t size) { return 0; }\n"
+    run("gcc", "-shared", "-fPIC", "-x", "c", "-o", str(library), "-", input=code)
+    return str(library)
 
 
 # ------------------------------------------------------------------------------------------------- who uses them, how

@@ -1,0 +1,119 @@
+"""A screen locker is for somebody who is in: the right password unlocks, whatever rules and limits say of logins."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+
+import pexpect
+import pytest
+
+from desktop import Desktop
+from hands import KEYS
+from hosts import as_user, files, guarded, no_mlock
+from limits import inside
+from machine import password_of, run, wait_for
+from wayland import Sway
+
+pytest_plugins = ["desktop_fixtures", "wayland_fixtures"]
+
+RULES = {
+    "a full limit": "DEFAULT:OPEN\nALL NUMBER GROUP ALL:5\n",
+    "a limit of one's own": "DEFAULT:OPEN\nALL NUMBER USER ALL:1\n",
+    "closed": "DEFAULT:CLOSE\n",
+    "asked": "ALL ASK USER ALL\nUNATTENDED:CLOSE\n",
+}
+OTHERS = ["bob", "carol", "dave", "erin"]  # with alice, five people
+AT_HER_DISPLAY = as_user("alice", "env", "DISPLAY=:0", "XAUTHORITY=/home/alice/.Xauthority", "HOME=/home/alice")
+KEYS.update({"c": 46, "e": 18, "g": 34, "i": 23, "l": 38, "n": 49, "o": 24, "p": 25, "r": 19, "w": 17, "-": 12})
+XSCREENSAVER = "lock: True\nsplash: False\nmode: blank\nfade: False\nunfade: False\n"
+
+
+@pytest.fixture(params=RULES)
+def judged(request: pytest.FixtureRequest, rules: Callable[[str], None]) -> Callable[[], None]:
+    """judged(): from then on, rules hold by which nobody would come in any more."""
+    return lambda: rules(RULES[request.param])
+
+
+def unlocks_with_the_right_password_alone(
+    locker: str, enter: Callable[[str], None], is_unlocked: Callable[[], bool], authlog: Callable[[], str]
+) -> None:
+    """A wrong password comes to nothing, and the right one, tried until the locker listens again, unlocks."""
+    enter("wrong")
+    wait_for(lambda: f"pam_unix({locker}:auth): authentication failure" in authlog(), "a wrong password is refused")
+    assert not is_unlocked()
+
+    def unlocked() -> bool:
+        enter(password_of("alice"))
+        try:
+            return bool(wait_for(is_unlocked, "it unlocks", timeout=5))
+        except AssertionError:
+            return False
+
+    wait_for(unlocked, "the right password unlocks")
+    assert "pam-accesscontrol" not in authlog().partition("authentication failure")[2]
+
+
+def test_i3lock(desktop: Desktop, judged: Callable[[], None], authlog) -> None:
+    def enter(password: str) -> None:
+        desktop.x("key", "Escape", "type", password)
+        desktop.x("key", "Return")
+
+    with inside(*OTHERS), subprocess.Popen([*AT_HER_DISPLAY, f"LD_PRELOAD={no_mlock()}", "i3lock", "--nofork"]) as locker:
+        desktop.x("search", "--sync", "--onlyvisible", "--class", "i3lock")
+        judged()
+        try:
+            unlocks_with_the_right_password_alone("i3lock", enter, lambda: locker.poll() == 0, authlog)
+        finally:
+            locker.kill()
+
+
+def test_swaylock(wayland_desktop: Sway, judged: Callable[[], None], authlog) -> None:
+    def enter(password: str) -> None:
+        wayland_desktop.hands.press("Escape", *password, "Return")
+
+    with inside(*OTHERS), wayland_desktop.beside(
+        "env", f"LD_PRELOAD={no_mlock()}", "swaylock", "--ready-fd", "1"
+    ) as locker:
+        assert locker.stdout and locker.stdout.readline() == "\n"
+        judged()
+        unlocks_with_the_right_password_alone("swaylock", enter, lambda: locker.poll() == 0, authlog)
+
+
+def test_xscreensaver_which_is_root_for_a_moment(desktop: Desktop, judged: Callable[[], None], authlog) -> None:
+    def tell(*words: str) -> str:
+        return run(*AT_HER_DISPLAY, "xscreensaver-command", *words, check=False).stdout
+
+    def enter(password: str) -> None:
+        desktop.x("mousemove", 10, 10, "mousemove", 20, 20)  # it asks for a password when something moves
+        desktop.x("key", "BackSpace", "type", password)
+        desktop.x("key", "Return")
+
+    with inside(*OTHERS), guarded("xscreensaver"), files({"/home/alice/.xscreensaver": XSCREENSAVER}):
+        run("chown", "alice:alice", "/home/alice/.xscreensaver")
+        with subprocess.Popen([*AT_HER_DISPLAY, "xscreensaver", "--no-splash"]) as locker:
+            wait_for(lambda: "locked" in tell("--lock"), "it locks")
+            judged()
+            try:
+                unlocks_with_the_right_password_alone(
+                    "xscreensaver", enter, lambda: "non-blanked" in tell("--time"), authlog
+                )
+            finally:
+                locker.terminate()
+
+
+def test_vlock_which_is_root(judged: Callable[[], None]) -> None:
+    with guarded("vlock"):
+        locker = pexpect.spawn(*split(as_user("alice", "vlock")), encoding="utf-8", timeout=20)
+        locker.expect("to unlock")
+        judged()
+        locker.sendline("")
+        locker.expect("Password: ")
+        locker.sendline(password_of("alice"))
+        locker.expect(pexpect.EOF)
+        locker.close()
+        assert locker.exitstatus == 0
+
+
+def split(command: list[str]) -> tuple[str, list[str]]:
+    return command[0], command[1:]
