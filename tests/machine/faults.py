@@ -21,7 +21,7 @@ from odd_host import OddHost, compiled
 
 ALL = os.environ.get("FAULTS") == "all"
 SOME = 40  # of the steps that have nothing to do with the plugin's own work, each so-manieth is taken
-OURS = re.compile(r"/etc/(passwd|group|pam-acc)|/run/(pam-acc|systemd|utmp)|/proc/|/sys/|/var/log|/dev/log|socket|kill")
+OURS = re.compile(r"/etc/(passwd|group|pam-acc)|/run/(pam-acc|systemd)|/proc/|/sys/|/var/log|/dev/log|socket|kill")
 
 # What may go wrong with a system call that does not mean that the machine itself is broken.
 ERRORS = {
@@ -30,7 +30,7 @@ ERRORS = {
     "write": ["ENOSPC"],
     "rename": ["ENOSPC"],
     "unlink": ["EROFS"],
-    "flock": ["ENOLCK"],
+    "fcntl": ["ENOLCK"],
     "mkdir": ["EROFS"],
     "kill": ["EPERM"],
     "socket": ["EMFILE"],
@@ -52,7 +52,6 @@ RARE_ERRORS = {
     "fstat": ["EIO"],
     "lseek": ["EIO"],
     "ioctl": ["EIO"],
-    "fcntl": ["EMFILE"],
     "close": ["EIO"],
 }
 

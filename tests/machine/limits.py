@@ -21,7 +21,6 @@ STATE = Path("/run/pam-accesscontrol")
 REGISTRY = STATE / "sessions"
 LOCK = STATE / "lock"
 LOGIND = "systemd-logind.service"
-UTMP = Path("/run/utmp")
 
 # A service that the plugin does not guard, whose sessions logind knows.
 UNGUARDED = """\
@@ -137,7 +136,7 @@ def held_session(service: str, user: str) -> Iterator[pexpect.spawn]:
 
 
 def registry() -> list[list[str]]:
-    """The lines of the registry, field by field: pid, start, a number, uid, gids, since, service, who, and more."""
+    """The lines of the registry, field by field: pid, start, began, uid, gids, since, service, who, and more."""
     rows = [line.split("\t") for line in read(REGISTRY).splitlines()]
     return [row for row in rows if len(row) == 11 and re.fullmatch("[0-9]{1,19} [0-9]{1,19}", " ".join(row[:2]))]
 

@@ -6,23 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from limits import UTMP, known_to_logind, known_to_the_plugin, logind_masked, logind_runs
+from limits import known_to_logind, known_to_the_plugin
 from machine import run, wait_for
-
-
-@pytest.fixture(params=["logind", "utmp"], scope="module")
-def teller(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Who tells of sessions that the plugin did not let in: logind, and once more with logind stopped, utmp."""
-    if request.param == "logind":
-        if not logind_runs():
-            pytest.skip("somebody has stopped logind")
-        yield "logind"
-        return
-    if not UTMP.exists():
-        pytest.skip("there is no utmp from Debian 13 on")
-    wait_for(lambda: not known_to_logind(), "everybody has left")
-    with logind_masked():
-        yield "utmp"
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from faults import World, odd_directory
-from host import PASSING, PERM_DENIED, SESSION_ERR, SUCCESS
+from host import PASSING, PERM_DENIED, SUCCESS
 from machine import run, wait_for
 
 pytest_plugins = ["faults_fixtures"]
@@ -41,7 +41,7 @@ def test_groups_that_the_directory_keeps_silent_about_open_nothing(what: str, wo
     """getgrouplist(3) leaves out a source that fails, without a word; the group itself tells who is in it."""
     rules(RULES[what])
     with world.host("start B scratch bob", "start C scratch carol") as host:
-        assert (host.do("acct B"), host.do("open B")) == (PERM_DENIED, SESSION_ERR)
+        assert (host.do("acct B"), host.do("open B")) == (PERM_DENIED, PERM_DENIED)
         if what != "not opened":
             assert (host.do("acct C"), host.do("open C")) == (SUCCESS, SUCCESS)
 
@@ -51,7 +51,7 @@ def test_one_in_such_a_group_takes_a_place_of_it(world: World, rules) -> None:
     with world.host("start B scratch bob", "start C scratch bob", "open B") as host:
         assert "\t7001,".replace("\t", ",") in world.registry.read_text()
         rules("ALL NUMBER GROUP shygroup:0\nDEFAULT:OPEN\n")
-        assert host.do("open C") == SESSION_ERR
+        assert host.do("open C") == PERM_DENIED
         assert "shygroup: 1 of 0 are logged in: bob@" in world.syslog()[-1]
 
 

@@ -19,7 +19,7 @@ STRANGE = {
     "half of a character": ("bob\udce2\udc80", r"bob\xe2\x80"),
     "blanks": ("bob  granted", r"bob\x20\x20granted"),
     "another host": ("bob@10.0.0.1", r"bob\x4010.0.0.1"),
-    "backslashes": (r"bob\nroot", r"bob\\nroot"),
+    "backslashes": (r"EXAMPLE\bob", r"EXAMPLE\bob"),
     "letters of the world": ("bøb-鮑勃", "bøb-鮑勃"),
     "per cent": ("%s%n%n", "%s%n%n"),
     "nothing": ("", ""),

@@ -8,7 +8,7 @@ from limits import gets_in, inside, inside_at_a_console, refusal
 from machine import console, ssh
 
 pytest_plugins = ["limits_fixtures"]
-pytestmark = pytest.mark.usefixtures("teller", "nobody")
+pytestmark = pytest.mark.usefixtures("nobody")
 
 OPEN = "SSH OPEN USER ALL\nTTY OPEN USER ALL\n"
 

@@ -34,7 +34,7 @@ def test_who_is_in_over_ssh_keeps_others_from_the_desktop(
     with inside("bob"):
         lightdm(AUTOLOGIN)
         wait_for(lambda: "alice@localhost" in monthly_log(), "alice has been at the door")
-        assert "XDM   NUMBER  alice@localhost" in monthly_log()
+        assert "XDM       NUMBER  alice@localhost" in monthly_log()
         assert "granted" not in monthly_log().partition("alice@localhost")[2]
         assert not alice_is_there()
     lightdm(AUTOLOGIN)

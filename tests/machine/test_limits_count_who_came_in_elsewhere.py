@@ -1,4 +1,4 @@
-"""NUMBER: those count, too, whom the plugin did not let in: whose sessions logind knows, or utmp where no logind runs.
+"""NUMBER: those count, too, whom the plugin did not let in: whose sessions logind knows.
 
 What is no session of a person does not: a lingering user, a service manager, a greeter, a session that only its
 left-over processes keep from ending.
@@ -33,7 +33,7 @@ from limits import (
 from machine import pam, run, ssh, ssh_session, wait_for
 
 pytest_plugins = ["limits_fixtures"]
-pytestmark = pytest.mark.usefixtures("teller", "nobody", "one_place")
+pytestmark = pytest.mark.usefixtures("nobody", "one_place")
 
 
 @pytest.fixture
@@ -42,12 +42,6 @@ def one_place(rules, service) -> None:
     service("guarded", PASSING)
     service("unguarded", UNGUARDED)
     rules("ALL OPEN USER ALL\nALL NUMBER GROUP users:1\n")
-
-
-@pytest.fixture
-def with_logind(teller: str) -> None:
-    if teller != "logind":
-        pytest.skip("it is logind that knows of these sessions")
 
 
 def is_let_in(user: str) -> bool:
@@ -66,7 +60,7 @@ def unguarded_login() -> Iterator[None]:
         path.write_text(guarded)
 
 
-def test_a_session_of_a_service_that_is_not_guarded(with_logind) -> None:
+def test_a_session_of_a_service_that_is_not_guarded() -> None:
     with held_session("unguarded", "bob"):
         assert known_to_the_plugin() == []
         assert not is_let_in("carol")
@@ -89,7 +83,7 @@ def test_a_session_from_before_the_plugin_forgot_everything() -> None:
         assert not is_let_in("carol")
 
 
-def test_sessions_of_a_user_count_wherever_they_are_and_once_each(with_logind, rules) -> None:
+def test_sessions_of_a_user_count_wherever_they_are_and_once_each(rules) -> None:
     rules("ALL OPEN USER ALL\nALL NUMBER USER bob:3\n")
     with held_session("unguarded", "bob"), inside("bob"):
         assert is_let_in("bob")
@@ -114,7 +108,7 @@ def ssh_at_a_terminal(user: str) -> Iterator[None]:
         client.stdin.flush()
 
 
-def test_a_lingering_user_does_not_count(with_logind) -> None:
+def test_a_lingering_user_does_not_count() -> None:
     run("loginctl", "enable-linger", "bob")
     try:
         wait_for(lambda: "bob" in run("loginctl", "list-users").stdout, "bob lingers")
@@ -126,7 +120,7 @@ def test_a_lingering_user_does_not_count(with_logind) -> None:
         run("loginctl", "disable-linger", "bob")
 
 
-def test_a_manager_does_not_count(with_logind) -> None:
+def test_a_manager_does_not_count() -> None:
     with inside("bob"):
         manager = f"user@{uid_of('bob')}.service"
         assert is_active(manager)
@@ -134,7 +128,7 @@ def test_a_manager_does_not_count(with_logind) -> None:
     assert is_let_in("carol")
 
 
-def test_a_greeter_does_not_count(with_logind, rules, service) -> None:
+def test_a_greeter_does_not_count(rules, service) -> None:
     rules("ALL OPEN USER ALL\nALL NUMBER GROUP ALL:1\n")
     service("greeter", UNGUARDED.replace("class=user", "class=greeter type=x11"))
     with held_session("greeter", "erin"):

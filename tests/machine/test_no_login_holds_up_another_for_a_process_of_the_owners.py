@@ -54,8 +54,8 @@ def file_system(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def hanging(file_system: str) -> Iterator[None]:
-    """alice has such a file system. At the end it goes, and whoever waits for it goes on."""
+def hanging(file_system: str) -> Iterator[subprocess.Popen[bytes]]:
+    """alice has such a file system, of this process. When that ends, whoever waits for it goes on."""
     if not FUSE.exists():
         os.mknod(FUSE, stat.S_IFCHR | 0o666, os.makedev(10, 229))
     FUSE.chmod(0o666)
@@ -63,7 +63,7 @@ def hanging(file_system: str) -> Iterator[None]:
     with subprocess.Popen([*AS_ALICE, file_system, "-f", str(PLACE)]) as server:
         wait_for(lambda: f" {PLACE} fuse" in Path("/proc/mounts").read_text(), "the file system is there")
         try:
-            yield
+            yield server
         finally:
             server.kill()
     run("umount", "--lazy", str(PLACE))
@@ -71,11 +71,11 @@ def hanging(file_system: str) -> Iterator[None]:
 
 def hangs(pid: int) -> bool:
     """Whether somebody who looks at the process waits; cat is killed then."""
-    return run("timeout", "--signal=KILL", "1", "cat", f"/proc/{pid}/environ", check=False).returncode == 137
+    return run("timeout", "--signal=KILL", "1", "cat", f"/proc/{pid}/environ", check=False).returncode in (137, -9)
 
 
 @pytest.fixture
-def process_that_hangs(hanging: None, desktop: Desktop, lightdm) -> Iterator[Callable[[], int]]:
+def process_that_hangs(hanging, desktop: Desktop, lightdm) -> Iterator[Callable[[], int]]:
     """process_that_hangs(): a process of alice's session's begins to hang, which is older than all others there."""
     pipe = subprocess.PIPE
     with subprocess.Popen([*AS_ALICE, "python3", "-c", HANGS], stdin=pipe, stdout=pipe, text=True) as process:
@@ -85,7 +85,8 @@ def process_that_hangs(hanging: None, desktop: Desktop, lightdm) -> Iterator[Cal
         wait_for(alice_is_there, "alice is logged in")
         scope = f"session-{active_session()['Id']}.scope"
         group = run("systemctl", "show", "--property=ControlGroup", "--value", scope).stdout.strip()
-        folder = next(path for path in (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified")) if (path / "cgroup.procs").exists())
+        folders = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"]
+        folder = next(path for path in folders if Path(path, "cgroup.procs").exists())
         Path(f"{folder}{group}/cgroup.procs").write_text(str(process.pid))
 
         def begin() -> int:
@@ -95,16 +96,18 @@ def process_that_hangs(hanging: None, desktop: Desktop, lightdm) -> Iterator[Cal
             return process.pid
 
         yield begin
+        hanging.kill()
         process.kill()
 
 
 @pytest.fixture
-def windows_that_hang(hanging: None) -> Iterator[Callable[[], None]]:
+def windows_that_hang(hanging) -> Iterator[Callable[[], None]]:
     """windows_that_hang(): each window of the plugin that is started from now on, in this test."""
     place = Path("/run/tests-deed")
     for path, text in zip(DEED_FILES, (DEED, "import tests_deed\n")):
         path.write_text(text)
     yield place.touch
+    hanging.kill()
     place.unlink(missing_ok=True)
     for path in DEED_FILES:
         path.unlink()

@@ -17,13 +17,13 @@ from machine import AUTH_LOG, flush_auth_log, run, ssh
 ERROR, WARNING, NOTICE, INFO, DEBUG = "34567"
 AUTHPRIV = "10"
 TAG = "pam-accesscontrol["
-MODULE = Path("/lib/security/accesscontrol.py")
+MODULE = Path("/usr/lib/pam-accesscontrol/accesscontrol.py")
 RSYSLOG = ["syslog.socket", "rsyslog.service"]
 SOCKET = Path("/run/systemd/journal/dev-log")
 
 # A name with everything in it that a log might stumble over, and how it stands there.
 STRANGE = "b\x1b[2J\u00f8\u202e\u9b91\U0001f511\udcff b@c\\ #033\x85\x7f\t%n<3>"
-SHOWN = r"b\x1b[2Jø\u202e鮑🔑\xff\x20b\x40c\\\x20#033\x85\x7f\t%n<3>"
+SHOWN = r"b\x1b[2Jø\u202e鮑🔑\xff\x20b\x40c\\x20#033\x85\x7f\t%n<3>"
 LONG = "b" * 5000
 CUT = f"{'b' * 240}...\\x20(5000\\x20characters)"
 
@@ -85,7 +85,7 @@ def journalctl(*how: str) -> str:
 def everything(rules, service, tmp_path: Path) -> Callable[[], list[tuple[str, str]]]:
     """everything(): makes the plugin log whatever it logs; returns each priority, and how the message begins."""
     broken = tmp_path / "accesscontrol.py"
-    broken.write_text(MODULE.read_text() + "\n\ndef judge(*_):\n    raise ValueError('two\\nlines')\n")
+    broken.write_text(MODULE.read_text() + "\n\ndef decide(*_):\n    raise ValueError('two\\nlines')\n")
     service("broken", PASSING.replace(PLUGIN, f"pam_python.so {broken}"))
 
     def log() -> list[tuple[str, str]]:

@@ -48,18 +48,18 @@ def test_one_line_for_a_login_let_in_and_one_for_its_end(rules, monthly_log) -> 
     rules("SSH OPEN USER bob\n")
     with ssh_session("bob"):
         assert without_time(monthly_log()) == [
-            "SSH   OPEN    bob@10.1.2.3                  granted  pam-accesscontrol.conf:1"
+            "SSH       OPEN    bob@10.1.2.3                  granted  pam-accesscontrol.conf:1"
         ]
     wait_for(lambda: monthly_log().count("\n") == 2, "the end of the session is written down")
     ended = without_time(monthly_log())[1]
-    assert re.fullmatch(r"SSH   OPEN    bob@10\.1\.2\.3                  closed   after \d+ s", ended)
+    assert re.fullmatch(r"SSH       OPEN    bob@10\.1\.2\.3                  closed   after \d+ s", ended)
 
 
 def test_one_line_for_a_login_refused(rules, monthly_log) -> None:
     rules("SSH CLOSE USER bob\n")
     ssh("bob", source="2001:db8::7")
     assert without_time(monthly_log()) == [
-        "SSH   CLOSE   bob@2001:db8::7               denied   pam-accesscontrol.conf:1"
+        "SSH       CLOSE   bob@2001:db8::7               denied   pam-accesscontrol.conf:1"
     ]
 
 
@@ -67,7 +67,7 @@ def test_one_line_for_a_password_refused(rules, monthly_log) -> None:
     rules("SSH CLOSE USER bob\n")
     ssh("bob", password="bob-pw")
     assert without_time(monthly_log()) == [
-        "SSH   CLOSE   bob@10.1.2.3                  denied   pam-accesscontrol.conf:1"
+        "SSH       CLOSE   bob@10.1.2.3                  denied   pam-accesscontrol.conf:1"
     ]
 
 

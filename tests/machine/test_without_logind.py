@@ -1,15 +1,15 @@
-"""Where no logind runs, the plugin goes by utmp and by its own sessions; from Debian 13 on, where there is no utmp, by
-its own alone: NUMBER counts whom it let in, and ASK finds nobody at any desktop.
+"""Where no logind runs, the plugin goes by its own sessions alone: NUMBER counts whom it let in, and whoever is to be
+asked about is refused, since it cannot be known whether somebody is at the desktop.
 
-The tests of NUMBER and ASK have more of it for Debian 12. All others hold there, too, for whoever wants to see it: mask
-systemd-logind, stop it, and start them.
+All other tests of limits hold there, too, for whoever wants to see it: mask systemd-logind, stop it, and start them.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -17,7 +17,6 @@ from desktop import AUTOLOGIN, XAUTHORITY, Desktop, manages_windows, stop
 from host import PASSING, nobody_is_about_to_leave
 from limits import (
     UNGUARDED,
-    UTMP,
     await_end,
     gets_in,
     held_session,
@@ -66,17 +65,23 @@ def is_let_in(user: str) -> bool:
 
 @needs_logind
 @pytest.mark.usefixtures("nobody", "_guarded")
-def test_a_session_that_only_the_files_of_a_dead_logind_tell_of_counts_for_nothing(rules, service) -> None:
+def test_a_session_that_only_the_files_of_a_dead_logind_tell_of_counts_while_its_leader_lives(rules, service) -> None:
     rules(ONE_OF_USERS)
-    closes = UNGUARDED.replace("session required", "session [default=ignore]")  # though logind cannot be told
-    service("known", closes + "session required pam_permit.so\n")
-    with held_session("known", "bob") as process:
+    service("unguarded", UNGUARDED)
+    with logind_masked_behind() as mask, held_session("unguarded", "bob") as process:
+        mask()
+        assert known_to_logind() == ["bob"]
         assert not is_let_in("carol")
-        with logind_masked():
-            process.sendline(password_of("bob"))
-            process.expect("Password: ")  # for the session is closed now, and it authenticates once more
-            assert known_to_logind() == ["bob"]
-            assert is_let_in("carol")
+        kill_and_wait(process.pid)
+        assert known_to_logind() == ["bob"]
+        assert is_let_in("carol")
+
+
+@contextmanager
+def logind_masked_behind() -> Iterator[Callable[[], object]]:
+    """Within the block, mask() has no logind run any more."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(logind_masked())
 
 
 # ------------------------------------------------------------------------------------------------------------ verdicts
@@ -150,14 +155,13 @@ def test_in_a_rush_as_many_get_in_as_there_are_places(rules, crowd, doorkeeper) 
 
 
 @without_logind
-def test_whom_the_plugin_did_not_let_in_it_knows_by_utmp_alone(rules) -> None:
+def test_whom_the_plugin_did_not_let_in_it_does_not_know(rules) -> None:
     rules(ONE_OF_USERS)
     with unguarded_login(), inside_at_a_console("bob"):
         assert known_to_the_plugin() == []
         told = json.loads(run("pam-accesscontrol", "status", "--json").stdout)
-        assert told["in_otherwise"] == (["bob"] if UTMP.exists() else [])
-        assert is_let_in("carol") is not UTMP.exists()
-    wait_for(lambda: is_let_in("carol"), "bob's place is free")
+        assert told["in_otherwise"] == []
+        assert is_let_in("carol")
 
 
 @without_logind
@@ -192,14 +196,11 @@ def test_the_desktop_fills_a_place_as_any_session_does(alices_desktop: Desktop, 
     wait_for(lambda: is_let_in("bob"), "alice's place is free")
 
 
-@pytest.mark.skipif(UTMP.exists(), reason="there is a utmp, which knows alice: see the tests of ASK")
-def test_with_neither_logind_nor_utmp_there_is_nobody_to_ask(alices_desktop: Desktop, rules, journal) -> None:
-    rules(ASK_BOB)
-    assert alices_desktop.knock("bob").is_let_in()
-    assert any(line.endswith(": nobody to ask, UNATTENDED is OPEN") for line in journal())
-    rules(ASK_BOB + "UNATTENDED:CLOSE\n")
-    nobody = "Access denied: there is nobody at the desktop who could allow it."
-    assert alices_desktop.knock("bob").refusal() == nobody
+def test_whether_somebody_is_at_the_desktop_cannot_be_known(alices_desktop: Desktop, rules) -> None:
+    for unattended in ("OPEN", "CLOSE"):
+        rules(f"{ASK_BOB}UNATTENDED:{unattended}\n")
+        refused = "Access denied: the person at the desktop could not be asked."
+        assert alices_desktop.knock("bob").refusal() == refused
 
 
 # ----------------------------------------------------------------------------------------------- install and uninstall
