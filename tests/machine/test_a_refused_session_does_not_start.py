@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from host import PASSING, SESSION_ERR, SUCCESS, host
+from host import PASSING, PERM_DENIED, SUCCESS, host
 
 
 @pytest.fixture(autouse=True)
@@ -30,4 +30,4 @@ def test_who_does_not_heed_a_refusal_is_stopped(passing: str) -> None:
 @pytest.mark.parametrize("passing", ["slim", "kdm", "su-of-mine"], indirect=True)
 def test_who_heeds_it_goes_on(passing: str, rules) -> None:
     rules("ALL CLOSE USER bob\n")
-    assert host(passing, "bob", "open").returned == {"open": SESSION_ERR}
+    assert host(passing, "bob", "open").returned == {"open": PERM_DENIED}
