@@ -2679,7 +2679,7 @@ syslog_patience = 2.0  # seconds, and none any more once they were waited for in
 
 
 def system_time(seconds: float | None = None) -> time.struct_time:
-    """The system's own local time, whatever TZ the host has in its environment: `TZ=XXX+167 su` is anybody's to say."""
+    """The system's own local time, whatever TZ the host has in its environment: `TZ=ABC+167 su` is anybody's to say."""
     if "TZ" not in os.environ:
         return time.localtime(seconds)
     import datetime
