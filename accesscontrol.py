@@ -1908,9 +1908,10 @@ def find_display(session: dict[str, Any]) -> dict[bytes, bytes]:
     """The environment by which a window gets onto the display of a session of our own, empty if none is to be found.
 
     It is that of the process that has most of it, among those on the display that logind names, or else on the one that
-    most of them are on: one of them may well have a display of its own, a test server's or a nested compositor's.
+    most of them are on: one of them may well have a display of its own, a test server's or a nested compositor's, and
+    an older one that of a session that has ended.
     """
-    pids = list(own_processes(session))
+    pids = sorted(own_processes(session), reverse=True)  # where that decides, the newest
     environments = list(map(display_environment, pids))
     wayland = [it for it in environments if b"WAYLAND_DISPLAY" in it]
     x11 = [it for it in environments if b"DISPLAY" in it and b"WAYLAND_DISPLAY" not in it]
@@ -1918,7 +1919,7 @@ def find_display(session: dict[str, Any]) -> dict[bytes, bytes]:
     display = os.fsencode(without_screen(session["display"]))
     if display and there is x11:
         there = [it for it in there if it[b"DISPLAY"] == display] or [{b"DISPLAY": display}]
-    for name in (b"WAYLAND_DISPLAY", b"DISPLAY"):
+    for name in (b"WAYLAND_DISPLAY", b"DISPLAY", b"XAUTHORITY"):
         named = [it[name] for it in there if name in it]
         there = [it for it in there if not named or it.get(name) == max(named, key=named.count)]
     if there or session["type"] == "x11":
@@ -1944,7 +1945,7 @@ def own_processes(session: dict[str, Any]) -> Iterator[int]:
     """
     uid = os.getuid()
     places = {session["scope"]} | ({f"user@{uid}.service"} if session["type"] != "tty" else set()) - {""}
-    for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdecimal()):
+    for pid in [int(name) for name in os.listdir("/proc") if name.isdecimal()]:
         try:
             ours = os.stat(f"/proc/{pid}").st_uid == uid and pid != os.getpid()
             if ours and not places.isdisjoint(re.split("[/\n]", read_text(f"/proc/{pid}/cgroup"))):
@@ -2180,6 +2181,8 @@ def platforms() -> str:
     On GNOME and Plasma that is Xwayland: there a new Wayland window takes the keyboard in the middle of a word, and
     a click beside it hides it behind the other window, whatever it asks for. An X window can ask not to, and to stay on
     top. Others show Wayland's dialogs above all other windows, and need not have an X server at all.
+
+    Its price: other X programs of the owner's, even one in a sandbox that has X, can press its buttons with XTEST.
     """
     if not os.environ.get("WAYLAND_DISPLAY"):
         return "xcb"
@@ -2231,7 +2234,7 @@ def dress(app: QApplication) -> None:
 def desktop_setting(group: str, name: str) -> Any:
     """What the desktop's portal tells of a setting, None if it is not there, or does not answer at once."""
     portal: dict[str, Any] = {"path": "/org/freedesktop/portal/desktop", "interface": "org.freedesktop.portal.Settings"}
-    return call_bus("org.freedesktop.portal.Desktop", "Read", group, name, **portal, start=True, wait=1000)
+    return call_bus("org.freedesktop.portal.Desktop", "Read", group, name, **portal, start=True, wait=3000)
 
 
 def palette_of(colors: list[str]) -> QPalette:
