@@ -95,7 +95,7 @@ ENDS = {  # display managers that go on after a refused session, and the status 
 
 @pytest.mark.parametrize("name", ENDS)
 @pytest.mark.parametrize("error", ["1 / 0", "global refuse; refuse = None", "global refuse; refuse = tell = sys.exit"])
-def test_a_host_that_goes_on_after_a_refused_session_is_ended_all_the_same(error: str, name: str, broken, rules) -> None:
+def test_a_host_that_goes_on_after_a_refused_session_is_ended_all_the_same(error, name, broken, rules) -> None:
     """The decision fails, or it refuses and the refusal fails: the log, or the message to the person."""
     broken(error, name)
     rules("DEFAULT:CLOSE\n")

@@ -28,8 +28,8 @@ def _names() -> Iterator[None]:
     uid, gid = (run("id", how, "bob").stdout.strip() for how in ("-u", "-g"))
     passwd = Path("/etc/passwd")
     for name, number, group, home in (("bobadm", uid, gid, "/home/bob"), ("toor", "0", "0", "/root")):
-        run("useradd", "--non-unique", "--uid", number, "--gid", group, "--no-create-home", "--home-dir", home,
-            "--shell", "/bin/bash", name)
+        how = ["--non-unique", "--uid", number, "--gid", group, "--no-create-home", "--home-dir", home]
+        run("useradd", *how, "--shell", "/bin/bash", name)
     key = Path("/root/.ssh/authorized_keys")
     key.parent.mkdir(mode=0o700, exist_ok=True)
     shutil.copy(KEYS / "bob.pub", key)

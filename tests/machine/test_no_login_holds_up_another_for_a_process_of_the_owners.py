@@ -1,4 +1,4 @@
-"""The desktop's owner can bring it about that whoever looks at a process of theirs in /proc waits for ever, root included.
+"""The desktop's owner can have whoever looks at a process of theirs in /proc wait for ever, root included.
 
 No login does: one that asks ends, with an answer or without, and all others go on.
 """

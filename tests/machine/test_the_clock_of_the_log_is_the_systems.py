@@ -1,4 +1,4 @@
-"""A line's time in the log is the system's, whatever the host has in TZ: su keeps the environment of whoever calls it."""
+"""A line's time in the log is the system's, whatever the host has in TZ: su keeps the environment of its caller."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ pytest_plugins = ["faults_fixtures"]
 
 LOCALTIME = Path("/etc/localtime")
 HERE = ["Etc/UTC", "Asia/Tokyo", "America/Caracas"]
-TOLD = ["XXX+167", "XXX-167", "", "Asia/Kathmandu", ":America/New_York", "/usr/share/zoneinfo/Asia/Tokyo", "/etc/passwd",
-        "/nowhere", "rubbish"]
+TOLD = ["XXX+167", "XXX-167", "", "Asia/Kathmandu", ":America/New_York", "rubbish"]
+TOLD += ["/usr/share/zoneinfo/Asia/Tokyo", "/etc/passwd", "/nowhere"]
 YEAR_AND_MORE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 
 
@@ -56,7 +56,8 @@ def test_it_is_so_in_su_by_anybody(rules, monthly_log) -> None:
 
 def test_without_a_localtime_it_is_utc(world: World, rules) -> None:
     rules("DEFAULT:OPEN\n")
-    run(*world.inside, "sh", "-c", "mount -t tmpfs tests /mnt && cp -a /etc /mnt && rm -f /mnt/etc/localtime && mount --bind /mnt/etc /etc")
+    without = "mount -t tmpfs tests /mnt && cp -a /etc /mnt && rm -f /mnt/etc/localtime && mount --bind /mnt/etc /etc"
+    run(*world.inside, "sh", "-c", without)
     before = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
     with OddHost("start B scratch bob", "open B", under=[*world.inside, "env", "TZ=XXX+167"]):
         pass
