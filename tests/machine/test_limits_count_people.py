@@ -111,7 +111,7 @@ def test_two_services_fill_one_limit(rules) -> None:
             assert not gets_in("carol")
         with inside("bob"):
             carol = console("carol")
-            carol.expect("Login incorrect")
+            carol.expect("Access denied: users: 2 of 2 are logged in.")
             carol.close(force=True)
         with inside_at_a_console("carol"):
             assert not gets_in("bob")
