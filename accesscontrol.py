@@ -52,6 +52,7 @@ SERVICES = {
 GREETERS = (  # they ask who somebody is, and log nobody in
     *("lightdm-greeter", "sddm-greeter", "greetd-greeter", "gdm-launch-environment", "plasmalogin-greeter"),
 )
+LOCKERS = ("vlock", "physlock", "enlightenment")  # they keep root, and unlock nothing but their caller's own session
 ASKED_IN_SESSION = ("SSH", "TTY", "XDM", "SU")  # they always open a session; every other service is asked in account
 CALLER_SERVICES = ("sudo", "sudo-i", "doas", "polkit-1")  # their session is that of the user whom the caller becomes
 NO_SESSION = (  # services that open no session for the person who logs in, or heed no refusal of it (measured)
@@ -2843,6 +2844,8 @@ def is_judged(attempt: LoginAttempt, phase: str) -> bool:
     who is not in; one that has dropped its root for a moment can. See getresuid(2).
     """
     if attempt.service in GREETERS or (phase == "session" and attempt.service in CALLER_SERVICES):
+        return False
+    if attempt.service in LOCKERS and os.getuid() == attempt.person.uid:
         return False
     return os.geteuid() == 0 or set(os.getresuid()) != {attempt.person.uid}
 
