@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from alice import Desktop, as_alice, home_of_alice
+from desktop import active_session, processes
 from machine import run, wait_for
 
 OUTER = ":9"
@@ -86,6 +87,7 @@ class Kde(Desktop):
         wait_for(self.is_there, "kwin and the panel are there", timeout=60)
 
     def settle(self, scale: int) -> None:
+        wait_for(lambda: not processes(lambda words: "kwin_wayland" in "".join(words[:1])), "the kwin before has ended")
         folder = home_of_alice() / ".config"
         folder.mkdir(exist_ok=True)
         for name, text in SETTINGS.items():
@@ -149,12 +151,12 @@ class Kde(Desktop):
         self.press("super+Prior")
 
     def lock(self) -> None:
-        run("loginctl", "lock-session", self.session()["id"])
+        run("loginctl", "lock-session", active_session()["Id"])
         name = "org.freedesktop.ScreenSaver"
         wait_for(lambda: "true" in self.call(name, "/ScreenSaver", f"{name}.GetActive"), "the screen is locked")
 
     def unlock(self) -> None:
-        run("loginctl", "unlock-session", self.session()["id"])
+        run("loginctl", "unlock-session", active_session()["Id"])
         name = "org.freedesktop.ScreenSaver"
         wait_for(lambda: "false" in self.call(name, "/ScreenSaver", f"{name}.GetActive"), "the screen is unlocked")
 

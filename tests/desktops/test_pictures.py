@@ -41,6 +41,8 @@ def test_the_question_and_its_note(scaled: tuple[Desktop, str, int], rules) -> N
         window = desktop.question()
         window.until(lambda seen: seen["buttons"]["Allow"]["enabled"], "clicks count")
         wait_for(lambda: "wants to log in" in desktop.notification(), "a notification tells of it")
+        begin = window.last_seen()["at"]
+        window.until(lambda seen, begin=begin: seen["at"] > begin + 2, "what moves has come to rest")
         window.picture(PICTURES / f"{name}-question-{look}.png", scale)
         desktop.clear()
     desktop.set_dark(False)
