@@ -25,7 +25,7 @@ def check(data):
         assert disagreements(text, cases) == [], f"rule file {text!r}, cases {cases!r}"
 
 
-@settings(max_examples=2_000)
+@settings(max_examples=1_000)
 @given(st.binary(min_size=360, max_size=360))
 def test_files_that_hypothesis_makes_mean_the_same_to_both(data):
     check(data)
