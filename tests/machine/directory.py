@@ -7,6 +7,8 @@ directory_fixtures.py.
 
 from __future__ import annotations
 
+import base64
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +25,7 @@ USUAL_PATIENCE = 10  # seconds
 
 # Everybody's primary group; their secondary ones are below. Passwords and keys are as everybody else's.
 # zoe never comes: whether the machine knows her shows whether it gets an answer.
-PEOPLE = {"gina": "readers", "hugo": "readers", "ivan": "editors", "zoe": "visitors"}
+PEOPLE = {"gina": "readers", "hugo": "readers", "ivan": "editors", "zoe": "visitors", "jörg": "gäste"}
 
 # The members that a group names. erin is no person of the directory, but one of this computer's own.
 GROUPS = {
@@ -33,6 +35,7 @@ GROUPS = {
     "night shift": ["gina"],
     "Users": ["hugo"],
     "painters": ["hugo", "erin"],
+    "gäste": ["hugo"],
 }
 
 SLAPD_CONF = f"""\
@@ -79,6 +82,7 @@ tls_cacertfile {PLACE}/certificate
 bind_timelimit PATIENCE
 timelimit PATIENCE
 reconnect_retrytime 1
+validnames /^[^:]+$/
 """
 
 
@@ -93,18 +97,33 @@ def gid_of(group: str) -> int:
     return FIRST_GID + list(GROUPS).index(group)
 
 
+def home_of(person: str) -> str:
+    return "/home/" + ascii_only(person)  # which is all that LDAP has for it
+
+
+def ascii_only(text: str) -> str:
+    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+
+
+def row(name: str, value: str) -> str:
+    """A line of LDIF, in which what is not ASCII is told in base64."""
+    return f"{name}: {value}\n" if value.isascii() else f"{name}:: {base64.b64encode(value.encode()).decode()}\n"
+
+
 def entries() -> str:
     """What the directory holds, as LDIF."""
     found = [f"dn: {BASE}\nobjectClass: domain\ndc: example\n"]
     for name, group in PEOPLE.items():
         found.append(
-            f"dn: uid={name},{BASE}\nobjectClass: account\nobjectClass: posixAccount\nuid: {name}\ncn: {name}\n"
-            f"gecos: {name.title()} Example\nuidNumber: {uid_of(name)}\ngidNumber: {gid_of(group)}\n"
-            f"homeDirectory: /home/{name}\nloginShell: /bin/bash\nuserPassword: {password_of(name)}\n"
+            row("dn", f"uid={name},{BASE}") + "objectClass: account\nobjectClass: posixAccount\n" + row("uid", name)
+            + row("cn", name) + f"gecos: {ascii_only(name).title()} Example\nuidNumber: {uid_of(name)}\n"
+            f"gidNumber: {gid_of(group)}\nhomeDirectory: {home_of(name)}\nloginShell: /bin/bash\n"
+            + row("userPassword", password_of(name))
         )
     for name, members in GROUPS.items():
         rows = "".join(f"memberUid: {member}\n" for member in members)
-        found.append(f"dn: cn={name},{BASE}\nobjectClass: posixGroup\ncn: {name}\ngidNumber: {gid_of(name)}\n{rows}")
+        begin = row("dn", f"cn={name},{BASE}") + "objectClass: posixGroup\n" + row("cn", name)
+        found.append(f"{begin}gidNumber: {gid_of(name)}\n{rows}")
     return "\n".join(found)
 
 

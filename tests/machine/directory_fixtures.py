@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from directory import PEOPLE, PLACE, Directory, gid_of, make_slapd, stop_slapd, uid_of
+from directory import PEOPLE, PLACE, Directory, gid_of, home_of, make_slapd, stop_slapd, uid_of
 from limits import wait_until_gone
 from machine import KEYS, run
 
@@ -41,12 +41,12 @@ def asked_directory(request: pytest.FixtureRequest) -> Iterator[Directory]:
     stop_slapd()
     shutil.rmtree(PLACE)
     for person in PEOPLE:
-        shutil.rmtree(f"/home/{person}")
+        shutil.rmtree(home_of(person))
 
 
 def make_homes() -> None:
     for person, group in PEOPLE.items():
-        home, key = Path("/home", person), KEYS / person
+        home, key = Path(home_of(person)), KEYS / person
         if not key.exists():
             run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"{person}@laptop", "-f", str(key))
         (home / ".ssh").mkdir(parents=True)

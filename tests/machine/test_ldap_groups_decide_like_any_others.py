@@ -109,6 +109,22 @@ def test_names_of_groups_that_differ_in_case_are_two_groups(directory: Directory
     assert refusal(ssh("hugo")) == CLOSED.format("hugo")
 
 
+def test_names_that_are_not_ascii(directory: Directory, rules) -> None:
+    assert groups_of("jörg") == "groups  gäste"
+    rules("SSH CLOSE GROUP gäste\nDEFAULT:OPEN\n")
+    for person in ("jörg", "hugo"):
+        assert refusal(ssh(person)) == CLOSED.format(person)
+    assert refusal(ssh("gina")) == ""
+    rules("SSH OPEN GROUP gäste\n")
+    for person in ("jörg", "hugo"):
+        assert refusal(ssh(person)) == ""
+    assert refusal(ssh("gina")) == CLOSED.format("gina")
+    rules("SSH OPEN USER jörg,hugo,gina\nSSH NUMBER GROUP gäste:1\n")
+    with inside("jörg"):
+        assert refusal(ssh("hugo")) == "Access denied: gäste: 1 of 1 are logged in."
+        assert gets_in("gina")
+
+
 def test_a_name_in_another_case_is_no_group_at_all(directory: Directory, rules, journal) -> None:
     rules("SSH OPEN GROUP Editors\nSSH CLOSE GROUP EDITORS\nDEFAULT:OPEN\n")
     for person in ("ivan", "hugo"):
