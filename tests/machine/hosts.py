@@ -156,6 +156,6 @@ def imap(user: str, password: str | None = None, timeout: float = 60) -> str:
 
 
 def unit(service: str, user: str, *command: str) -> Result:
-    """What a command says that systemd starts as somebody in a session of a PAM service; see PAMName= in systemd.exec(5)."""
+    """What a command says that systemd starts as somebody in a PAM session; see PAMName= in systemd.exec(5)."""
     properties = ["-p", f"PAMName={service}", "-p", f"User={user}"]
     return run("systemd-run", "--quiet", "--wait", "--collect", "--pipe", *properties, *command, check=False)

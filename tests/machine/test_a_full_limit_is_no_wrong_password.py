@@ -23,7 +23,8 @@ def test_sshd_tells_the_person_and_logs_no_failed_password(method: str, authlog)
     with inside("erin"):
         assert refusal(ssh("bob", **{method: "bob-pw"})) == SENTENCE
         log = authlog()
-        assert f" bob@10.1.2.3: CLOSE, refused: pam-accesscontrol.conf:2: SSH NUMBER GROUP ALL:1: {SENTENCE[15:-1]}" in log
+        rule = "pam-accesscontrol.conf:2: SSH NUMBER GROUP ALL:1"
+        assert f" bob@10.1.2.3: CLOSE, refused: {rule}: {SENTENCE[15:-1]}" in log
         assert "Failed password" not in log and "authentication failure" not in log
         ssh("bob", **{method: "wrong"})
         assert "authentication failure" in authlog()

@@ -47,7 +47,9 @@ def juergen() -> Iterator[str]:
 
 
 @contextmanager
-def asked_about(desktop: Desktop, user: str, locale: dict[str, str]) -> Iterator[tuple[Window, subprocess.Popen[bytes]]]:
+def asked_about(
+    desktop: Desktop, user: str, locale: dict[str, str]
+) -> Iterator[tuple[Window, subprocess.Popen[bytes]]]:
     """Within the block, alice is asked about somebody, by a host in this locale."""
     environment = {"PATH": os.environ["PATH"], **locale}
     line = ["pamtester", "-I", "rhost=10.1.2.3", "scratch", user, "acct_mgmt", "open_session"]
@@ -94,7 +96,8 @@ exec openbox
 @pytest.mark.parametrize("locale", LOCALES[:3], ids=lambda it: it["LC_ALL"])
 def test_of_the_owner(nobody_there: Desktop, juergen: str, service, locale: dict[str, str], journal) -> None:
     service("tests-desktop", ON_THE_SEAT)
-    facts = {"XDG_SEAT": "seat0", "XDG_VTNR": "0", "XDG_SESSION_TYPE": "x11", "XDG_SESSION_CLASS": "user", "DISPLAY": ":1"}
+    facts = {"XDG_SEAT": "seat0", "XDG_VTNR": "0", "XDG_SESSION_TYPE": "x11", "XDG_SESSION_CLASS": "user"}
+    facts["DISPLAY"] = ":1"
     how = ["--property=PAMName=tests-desktop", "--property=User=4711", *(f"--setenv={it}={facts[it]}" for it in facts)]
     run("systemd-run", "--unit=tests-desktop", "--collect", *how, "sh", "-c", HIS_DESKTOP)
     try:

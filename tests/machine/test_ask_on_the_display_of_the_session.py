@@ -40,7 +40,8 @@ def other_display() -> Iterator[None]:
 
 def as_alice(*command: str, display: str = ":99") -> list[str]:
     ids = ["--reuid=alice", "--regid=alice", "--init-groups"]
-    return ["setpriv", *ids, "env", "--ignore-environment", f"PATH={os.environ['PATH']}", f"DISPLAY={display}", *command]
+    path = f"PATH={os.environ['PATH']}"
+    return ["setpriv", *ids, "env", "--ignore-environment", path, f"DISPLAY={display}", *command]
 
 
 @contextmanager

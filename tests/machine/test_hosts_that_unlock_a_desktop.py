@@ -62,7 +62,10 @@ def test_the_right_password_unlocks(reason: str, locked: Lightdm, rules) -> None
 
 @pytest.mark.parametrize(
     ("password", "refusal"),
-    [("wrong", "pam_unix(lightdm:auth): authentication failure"), ("alice-pw", "XDM auth alice@localhost: CLOSE, refused")],
+    [
+        ("wrong", "pam_unix(lightdm:auth): authentication failure"),
+        ("alice-pw", "XDM auth alice@localhost: CLOSE, refused"),
+    ],
 )
 def test_nothing_else_does(password: str, refusal: str, locked: Lightdm, rules, authlog) -> None:
     rules("XDM CLOSE USER alice\nDEFAULT:OPEN\n")

@@ -61,7 +61,8 @@ def test_i3lock(desktop: Desktop, judged: Callable[[], None], authlog) -> None:
         desktop.x("key", "Escape", "type", password)
         desktop.x("key", "Return")
 
-    with inside(*OTHERS), subprocess.Popen([*AT_HER_DISPLAY, f"LD_PRELOAD={no_mlock()}", "i3lock", "--nofork"]) as locker:
+    i3lock = [*AT_HER_DISPLAY, f"LD_PRELOAD={no_mlock()}", "i3lock", "--nofork"]
+    with inside(*OTHERS), subprocess.Popen(i3lock) as locker:
         desktop.x("search", "--sync", "--onlyvisible", "--class", "i3lock")
         judged()
         try:

@@ -1,4 +1,4 @@
-"""A server that opens no session has no other place than account: there it is asked, and there the limit is looked at."""
+"""A server that opens no session has account alone: there it is asked, and there the limit is looked at."""
 
 from __future__ import annotations
 
