@@ -2,6 +2,7 @@
 
 import os
 import string
+import subprocess
 
 import pytest
 from hypothesis import given, settings
@@ -29,7 +30,7 @@ def session(**fields):
     """A session of this very process, so that it lives."""
     pid = os.getpid()
     usual = {
-        "pid": pid, "start": accesscontrol.process_start(pid), "began": 1, "uid": 1001, "gids": ",100,1001,",
+        "pid": pid, "start": accesscontrol.process_start(pid), "began": 1, "uid": os.getuid(), "gids": ",100,1001,",
         "since": 1_700_000_000, "name": "SSH", "who": "bob@192.0.2.1", "action": "OPEN", "where": "rules:3",
         "answer": accesscontrol.NOT_ASKED,
     }
@@ -44,7 +45,7 @@ def lines_of(sessions):
 
 
 def test_a_session_is_one_line_of_fields_parted_by_tabs():
-    it = session(pid=7, start=9)
+    it = session(pid=7, start=9, uid=1001)
     assert it.line() == "7\t9\t1\t1001\t,100,1001,\t1700000000\tSSH\tbob@192.0.2.1\tOPEN\trules:3\t-\n"
 
 
@@ -139,10 +140,23 @@ def test_a_session_is_none_where_no_single_process_is_meant(state, pid):
     assert read_back() == []
 
 
-@pytest.mark.parametrize("start", [-1, 0, 1])
-def test_a_session_whose_pid_is_by_now_another_process_does_not_live(start):
-    assert session().lives()
-    assert not session(start=session().start + start if start else 0).lives()
+def test_a_session_lives_while_its_process_does():
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE) as process:
+        it = session(pid=process.pid, start=accesscontrol.process_start(process.pid))
+        assert it.lives()
+    assert not it.lives()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="of a user's own process, it is not asked when it started")
+def test_a_session_whose_pid_is_by_now_another_process_of_roots_does_not_live():
+    for start in (session().start - 1, session().start + 1, 0, -1):
+        assert not session(start=start).lives()
+
+
+def test_a_session_whose_pid_is_by_now_a_process_of_somebody_else_does_not_live():
+    other = {"user": 65534} if os.getuid() == 0 else {}
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, **other) as process:
+        assert not session(pid=process.pid, uid=1001).lives()
 
 
 def test_a_closed_session_is_kept_while_its_process_lives(state):
