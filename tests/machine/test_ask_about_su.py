@@ -75,7 +75,7 @@ def test_over_ssh_nobody_asks_for_somebody_else(desktop: Desktop) -> None:
     assert carol.refusal() == NOT_ALLOWED
 
 
-# ------------------------------------------------------------ whoever asks may stop the process that asks for them
+# ---------------------------------------------------------------- whoever asks may stop the process that asks for them
 
 
 @contextmanager
@@ -95,9 +95,8 @@ def stop(pid: int) -> None:
 @contextmanager
 def frozen(pid: int) -> Iterator[None]:
     """Within the block, a process does not get to do anything, for its cgroup is frozen; see cgroups(7)."""
-    folders = Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup")
-    folder = next(path for path in folders if (path / "cgroup.procs").exists())
-    group = folder / "tests-frozen"
+    hybrid = Path("/sys/fs/cgroup/unified")
+    group = (hybrid if hybrid.exists() else hybrid.parent) / "tests-frozen"
     group.mkdir(exist_ok=True)
     (group / "cgroup.procs").write_text(f"{pid}\n")
     (group / "cgroup.freeze").write_text("1\n")
@@ -117,7 +116,7 @@ def carol_is_asked_about(desktop: Desktop, *after: object) -> None:
 
 
 @pytest.mark.parametrize("how", ["stopped", "frozen"])
-def test_one_that_is_held_up_while_its_question_is_open_holds_up_nobody(desktop: Desktop, how: str, journal) -> None:
+def test_one_that_is_held_up_while_its_question_is_open_holds_up_nobody_else(desktop, journal, how: str) -> None:
     with su_of_erin() as pid, ExitStack() as stack:
         window = desktop.question()
         stack.enter_context(await_end(pid))

@@ -18,6 +18,7 @@ from machine import KEYS, run, wait_for
 
 pytest_plugins = ["desktop_fixtures"]
 
+Host = subprocess.Popen  # of bytes
 LOCALES = [{"LC_ALL": "C"}, {"LC_ALL": "POSIX"}, {"LC_ALL": "C.UTF-8"}, {}]
 
 
@@ -47,10 +48,8 @@ def juergen() -> Iterator[str]:
 
 
 @contextmanager
-def asked_about(
-    desktop: Desktop, user: str, locale: dict[str, str]
-) -> Iterator[tuple[Window, subprocess.Popen[bytes]]]:
-    """Within the block, alice is asked about somebody, by a host in this locale."""
+def asked_about(desktop: Desktop, user: str, locale: dict[str, str]) -> Iterator[tuple[Window, Host]]:
+    """Within the block, the owner is asked about somebody, by a host in this locale."""
     environment = {"PATH": os.environ["PATH"], **locale}
     line = ["pamtester", "-I", "rhost=10.1.2.3", "scratch", user, "acct_mgmt", "open_session"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as host:
@@ -85,6 +84,7 @@ def test_of_a_key(desktop: Desktop) -> None:
 # ------------------------------------------------------------------------------------------------------ of the owner
 
 ON_THE_SEAT = "account required pam_permit.so\nsession required pam_systemd.so\n"
+ON_DISPLAY_1 = "XDG_SEAT=seat0 XDG_VTNR=0 XDG_SESSION_TYPE=x11 XDG_SESSION_CLASS=user DISPLAY=:1".split()
 HIS_DESKTOP = """
 Xvfb :1 -screen 0 1024x768x24 -nolisten tcp -noreset &
 until xprop -root >/dev/null 2>&1; do sleep 0.1; done
@@ -96,9 +96,7 @@ exec openbox
 @pytest.mark.parametrize("locale", LOCALES[:3], ids=lambda it: it["LC_ALL"])
 def test_of_the_owner(nobody_there: Desktop, juergen: str, service, locale: dict[str, str], journal) -> None:
     service("tests-desktop", ON_THE_SEAT)
-    facts = {"XDG_SEAT": "seat0", "XDG_VTNR": "0", "XDG_SESSION_TYPE": "x11", "XDG_SESSION_CLASS": "user"}
-    facts["DISPLAY"] = ":1"
-    how = ["--property=PAMName=tests-desktop", "--property=User=4711", *(f"--setenv={it}={facts[it]}" for it in facts)]
+    how = ["--property=PAMName=tests-desktop", "--property=User=4711", *(f"--setenv={fact}" for fact in ON_DISPLAY_1)]
     run("systemd-run", "--unit=tests-desktop", "--collect", *how, "sh", "-c", HIS_DESKTOP)
     try:
         wait_for(lambda: manages_windows(":1", ""), "his desktop is there")

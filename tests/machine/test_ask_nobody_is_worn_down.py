@@ -73,8 +73,8 @@ def all_ways(keys: list[Path], addresses: None, desktop: Desktop) -> Callable[[]
     def come() -> list[Login]:
         by_key = [desktop.knock("bob", key=key) for key in keys]
         by_password = [desktop.knock("bob", password="bob-pw"), desktop.knock("bob", kbdint="bob-pw")]
-        elsewhere = [desktop.knock("bob", source=source) for source in (NEIGHBOUR, BY_IPV6, *SAME_NET)]
-        return by_key + by_password + elsewhere
+        from_hosts = [desktop.knock("bob", source=source) for source in (NEIGHBOUR, BY_IPV6, *SAME_NET)]
+        return by_key + by_password + from_hosts
 
     return come
 

@@ -40,8 +40,8 @@ def other_display() -> Iterator[None]:
 
 def as_alice(*command: str, display: str = ":99") -> list[str]:
     ids = ["--reuid=alice", "--regid=alice", "--init-groups"]
-    path = f"PATH={os.environ['PATH']}"
-    return ["setpriv", *ids, "env", "--ignore-environment", path, f"DISPLAY={display}", *command]
+    environment = [f"PATH={os.environ['PATH']}", f"DISPLAY={display}"]
+    return ["setpriv", *ids, "env", "--ignore-environment", *environment, *command]
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pwd
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from desktop import Desktop, Window, keys_count
+from desktop import Desktop, Window, active_session, keys_count
 from machine import run
 
 pytest_plugins = ["desktop_fixtures"]
@@ -25,6 +26,7 @@ QUESTION = {
     "kind": "question",
     "service": "SSH",
     "user": "bob",
+    "requester": "",
     "full_name": "Bob Example",
     "rhost": "203.0.113.7",
     "proof": "key SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU (bob@laptop)",
@@ -35,6 +37,15 @@ LONG = {
     "full_name": "Maximiliane Henriette <b>von und zu</b> Hohenstein-Burgscheidungen &amp; Söhne",
     "rhost": "2001:db8:85a3:1234:5678:8a2e:370:7334",
     "proof": "key SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU (Maximiliane's <i>other</i> laptop, the grey one)",
+}
+SU = {"service": "SU", "user": "root", "requester": "erin", "full_name": "root", "rhost": "", "proof": "password"}
+MISSED = {
+    "timeout": 1,
+    "missed": [
+        {"service": "SSH", "user": "carol", "rhost": "192.0.2.7", "since": 1795586400},
+        {"service": "SU", "user": "root", "rhost": "", "since": 1795597994},
+        {"service": "SSH", "user": "jürgen", "rhost": "2001:db8:85a3::7334", "since": 1795604402},
+    ],
 }
 NOTICE = {**QUESTION, "kind": "notice", "seconds": 8130, "logins": 12, "delay": 0}
 
@@ -69,6 +80,13 @@ def styles() -> Iterator[dict[str, dict[str, str]]]:
     folder.rmdir()
 
 
+def session() -> dict[str, Any]:
+    """What a window is told of the session on whose display it is."""
+    facts = active_session()
+    names = {"id": "Id", "type": "Type", "display": "Display", "leader": "Leader", "scope": "Scope"}
+    return {name: facts.get(names[name], "") for name in names}
+
+
 @contextmanager
 def shown(desktop: Desktop, about: dict[str, Any], style: dict[str, str]) -> Iterator[Window]:
     """Within the block, this is on the desktop, in this style."""
@@ -78,7 +96,7 @@ def shown(desktop: Desktop, about: dict[str, Any], style: dict[str, str]) -> Ite
     command = ["runuser", "-u", "alice", "--", "env", "--ignore-environment", *settings, COMMAND, "--window"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
-        process.stdin.write(json.dumps({**about, "since": time.time()}) + "\n")
+        process.stdin.write(json.dumps({**about, "since": time.time(), "session": session()}) + "\n")
         process.stdin.flush()
         window = desktop.notice() if about["kind"] == "notice" else desktop.question()
         try:
@@ -87,18 +105,31 @@ def shown(desktop: Desktop, about: dict[str, Any], style: dict[str, str]) -> Ite
             process.terminate()
 
 
+def frame_of(desktop: Desktop, window: Window) -> tuple[int, ...]:
+    """Where a window is, with the frame that the window manager has drawn around it: x, y, width and height."""
+    told = run("xwininfo", "-frame", "-id", str(window.look()["id"]), env=desktop.environment).stdout
+    wanted = ("Absolute upper-left X", "Absolute upper-left Y", "Width", "Height")
+    return tuple(int(re.search(rf"{name}: +(-?\d+)", told)[1]) for name in wanted)
+
+
 def take(desktop: Desktop, name: str, window: Window, margin: int = 12) -> None:
     """A picture of a window, with a little of the desktop around it."""
     PICTURES.mkdir(exist_ok=True)
-    x, y, width, height = window.look()["frame"]
-    part = f"{width + 2 * margin}x{height + 2 * margin}+{max(x - margin, 0)}+{max(y - margin, 0)}"
+    x, y, width, height = frame_of(desktop, window)
+    left, top = max(x - margin, 0), max(y - margin, 0)
+    part = f"{x + width + margin - left}x{y + height + margin - top}+{left}+{top}"
     how = ["-window", "root", "-crop", part, "+repage", "-strip", "+dither", "-colors", "48"]
     run("import", *how, str(PICTURES / f"{name}.png"), env=desktop.environment)
 
 
 @pytest.mark.parametrize(
     ("name", "style", "more"),
-    [("question-light", "light", {}), ("question-dark", "dark", {}), ("question-long", "light", LONG)],
+    [
+        ("question-light", "light", {}),
+        ("question-dark", "dark", {}),
+        ("question-long", "light", LONG),
+        ("question-su", "light", SU),
+    ],
 )
 def test_the_question(desktop: Desktop, styles, name: str, style: str, more: dict[str, str]) -> None:
     run("xsetroot", "-solid", "#557799", env=desktop.environment)
@@ -106,9 +137,18 @@ def test_the_question(desktop: Desktop, styles, name: str, style: str, more: dic
         window.activate()
         seen = window.until(lambda seen: seen["active"] and keys_count(seen), "everything counts")
         assert not seen["markup"]
-        x, y, width, height = seen["frame"]
+        x, y, width, height = frame_of(desktop, window)
         assert x >= 0 and y >= 0 and x + width <= 1024 and y + height <= 768, "it fits on a small screen"
         take(desktop, name, window)
+
+
+@pytest.mark.parametrize("style", ["light", "dark"])
+def test_the_note(desktop: Desktop, styles, style: str) -> None:
+    run("xsetroot", "-solid", "#557799", env=desktop.environment)
+    with shown(desktop, {**QUESTION, **MISSED}, styles[style]):
+        note = desktop.note()
+        note.until(lambda seen: seen["buttons"]["Close"].enabled, "it can be closed")
+        take(desktop, f"note-{style}", note)
 
 
 @pytest.mark.parametrize("style", ["light", "dark"])

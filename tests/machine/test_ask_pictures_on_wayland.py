@@ -13,7 +13,7 @@ import pytest
 
 from desktop import keys_count
 from machine import wait_for
-from test_ask_pictures import COMMAND, NOTICE, PICTURES, QUESTION
+from test_ask_pictures import COMMAND, NOTICE, PICTURES, QUESTION, session
 from wayland import SCREEN, Sway, SwayWindow
 
 pytest_plugins = ["desktop_fixtures", "wayland_fixtures"]
@@ -39,7 +39,7 @@ def shown(desktop: Sway, about: dict[str, Any]) -> Iterator[SwayWindow]:
     command = desktop.as_alice(COMMAND, "--window")
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
-        process.stdin.write(json.dumps({**about, "since": time.time()}) + "\n")
+        process.stdin.write(json.dumps({**about, "since": time.time(), "session": session()}) + "\n")
         process.stdin.flush()
         try:
             yield desktop.notice() if about["kind"] == "notice" else desktop.question()

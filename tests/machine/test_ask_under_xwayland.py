@@ -42,11 +42,12 @@ def shown_by(window: SwayWindow) -> str:
 def test_where_there_are_both_it_is_wayland(desktop_with_xwayland: Sway) -> None:
     bob = desktop_with_xwayland.knock("bob")
     window = desktop_with_xwayland.question()
-    assert {"DISPLAY", "WAYLAND_DISPLAY"} <= environment_of(window.pid).keys()
+    assert {"DISPLAY", "WAYLAND_DISPLAY"} <= window.look()["environment"].keys()
     assert shown_by(window) == "xdg_shell"
     assert not processes(lambda words: words[:1] == ["Xwayland"])
     window.press("alt+a")
     assert bob.is_let_in()
+
 
 
 def environment_of(pid: int) -> dict[str, str]:

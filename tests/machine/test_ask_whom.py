@@ -9,7 +9,9 @@ from contextlib import contextmanager
 import pytest
 
 from desktop import (
+    AUTOLOGIN,
     NOT_ALLOWED,
+    XAUTHORITY,
     Desktop,
     active_session,
     comes_up,
@@ -183,7 +185,7 @@ def test_whose_desktop_is_locked_by_a_greeter_is_not_nobody(desktop: Desktop, ru
     wait_for(greeter_is_there, "the greeter has the seat")
     try:
         is_refused_since_somebody_is_there(desktop, rules)
-        assert journal()[-1].endswith(": SSH ASK USER bob: alice could not be asked")
+        assert re.search(": SSH ASK USER bob: .*alice.* could not be asked$", journal()[-1])
     finally:
         run("loginctl", "activate", sessions_on_the_seat()["alice"])
     wait_for(lambda: active_session().get("Name") == "alice", "alice is back")
@@ -212,3 +214,11 @@ def test_who_sits_there_while_logind_is_masked_is_asked(desktop: Desktop, rules)
             assert bob.is_let_in() == (button == "Allow")
         stop("lightdm")
         assert desktop.knock("bob").is_let_in()  # though logind has left its word of alice behind
+
+
+def test_who_has_logged_in_while_logind_is_masked_is_not_nobody(nobody_there: Desktop, lightdm, rules) -> None:
+    with logind_masked():
+        lightdm(AUTOLOGIN)
+        wait_for(lambda: manages_windows(":0", XAUTHORITY), "alice is logged in")
+        is_refused_since_somebody_is_there(nobody_there, rules)
+        stop("lightdm")
