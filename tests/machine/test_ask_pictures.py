@@ -107,9 +107,14 @@ def shown(desktop: Desktop, about: dict[str, Any], style: dict[str, str]) -> Ite
 
 def frame_of(desktop: Desktop, window: Window) -> tuple[int, ...]:
     """Where a window is, with the frame that the window manager has drawn around it: x, y, width and height."""
-    told = run("xwininfo", "-frame", "-id", str(window.look()["id"]), env=desktop.environment).stdout
+    about = ("-id", str(window.look()["id"]))
+    told = run("xwininfo", *about, env=desktop.environment).stdout
     wanted = ("Absolute upper-left X", "Absolute upper-left Y", "Width", "Height")
-    return tuple(int(re.search(rf"{name}: +(-?\d+)", told)[1]) for name in wanted)
+    x, y, width, height = (int(re.search(rf"{name}: +(-?\d+)", told)[1]) for name in wanted)
+    extents = run("xprop", *about, "_NET_FRAME_EXTENTS", env=desktop.environment).stdout
+    left, right, top, bottom = map(int, re.findall(r"\d+", extents.partition("=")[2]))
+    assert top > bottom, "there is a title above it"
+    return x - left, y - top, left + width + right, top + height + bottom
 
 
 def take(desktop: Desktop, name: str, window: Window, margin: int = 12) -> None:
