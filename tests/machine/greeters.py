@@ -29,6 +29,7 @@ class Greeter:
     program = ""  # as /etc/X11/default-display-manager names it
     services: tuple[str, ...] = ()  # its files in /etc/pam.d
     wrong = ""  # what it says to a wrong password
+    tells_why = False  # whether it shows what account has said to a right password
     picture = ""  # the part of the screen that tells it, as WIDTHxHEIGHT+X+Y
     select_all = "ctrl+a"
 
@@ -153,6 +154,7 @@ class Lightdm(Greeter):
     name, program = "lightdm", "/usr/sbin/lightdm"
     services = ("lightdm", "lightdm-autologin", "lightdm-greeter")
     wrong = "Your password is incorrect. Please try again."
+    tells_why = True
     picture = "400x300+312+234"
     log = Path("/var/log/lightdm/lightdm.log")
 
