@@ -842,9 +842,10 @@ def same_process(pid: int, start: int, uid: int) -> bool:
 def is_stuck(pid: int, seconds: float, patience: float) -> bool:
     """Whether a process that should have gone on for so many seconds is stopped, frozen, or kept from the CPU.
 
-    Under a flood of logins one that waits for the CPU is only slow: it gets five times as long. Raises OSError.
+    Under a flood of logins one that waits for the CPU is only slow: it gets five times as long. One that a signal has
+    stopped does not go on by itself: it gets an eighth. Raises OSError.
     """
-    return seconds > patience * (5 if process_status(pid)[0] == "R" else 1)
+    return pid > 0 and seconds > patience * {"R": 5, "T": 1 / 8, "t": 1 / 8}.get(process_status(pid)[0], 1)
 
 
 def pid_of(line: str) -> int:
@@ -874,11 +875,14 @@ class SessionRegistry:
 
     def __enter__(self) -> SessionRegistry:
         prepare_state_folder()
+        self.warnings: list[str] = []  # for the log, which may be slow, and is written without the lock
         self.lock = take_lock()
         return self
 
     def __exit__(self, *_: object) -> None:
         os.close(self.lock)
+        for warning in self.warnings:
+            syslog(LOG_WARNING, warning)
 
     @functools.cached_property
     def lines(self) -> list[str]:
@@ -983,7 +987,7 @@ def take_lock() -> int:
 
     descriptor = open_private(f"{STATE}/lock", os.O_RDWR | os.O_CREAT)
     try:
-        begin = since = time.monotonic()
+        since = time.monotonic()
         seen: tuple[int, bytes] | None = None
         while True:
             try:
@@ -994,9 +998,9 @@ def take_lock() -> int:
             holder = lock_holder(descriptor), os.pread(descriptor, 64, 0)
             if holder != seen:
                 seen, since = holder, now
-            elif holder[0] > 0 and now - since > HOLDER_PATIENCE and is_stuck(holder[0], now - since, HOLDER_PATIENCE):
+            elif now - since > HOLDER_PATIENCE / 8 and is_stuck(holder[0], now - since, HOLDER_PATIENCE):
                 end_holder(descriptor, holder[0])
-            if now - begin > LOCK_PATIENCE:
+            if now - since > LOCK_PATIENCE:
                 raise TimeoutError(11, "another process holds the lock, and cannot be ended")
             time.sleep(0.005 + os.urandom(1)[0] / 12750)  # 5 to 25 ms, for all alike: nobody is kept from it for ever
         write_lock_line(descriptor)
@@ -1026,18 +1030,18 @@ def lock_holder(descriptor: int) -> int:
 
 
 def end_holder(descriptor: int, pid: int) -> None:
-    """Ends the process that keeps the lock, if it still does."""
-    if lock_holder(descriptor) == pid:
-        end_process(pid, f"held the lock for more than {HOLDER_PATIENCE:g} s")
+    """Ends the process that keeps the lock, if it still does, and says so in the log."""
+    if lock_holder(descriptor) == pid and end_process(pid):
+        syslog(LOG_WARNING, f"process {pid} held the lock, did not go on, and was ended")
 
 
-def end_process(pid: int, why: str) -> None:
-    """Ends a process that keeps logins waiting, and says so in the log."""
+def end_process(pid: int) -> bool:
+    """Ends a process that keeps logins waiting; returns whether it was there."""
     try:
         os.kill(pid, 9)
-        syslog(LOG_WARNING, f"process {pid} {why}, and was ended")
     except (ProcessLookupError, PermissionError):
-        pass
+        return False
+    return True
 
 
 class LogindSession:
@@ -1637,7 +1641,8 @@ def living_queue(registry: SessionRegistry) -> list[Waiting]:
             continue
         seconds = time.monotonic() - waiting.renewed / 1000
         if waiting.pid != os.getpid() and seconds > HUNG_AFTER and is_stuck(waiting.pid, seconds, HUNG_AFTER):
-            end_process(waiting.pid, f"has been stopped for more than {HUNG_AFTER:g} s while it waits for an answer")
+            end_process(waiting.pid)
+            registry.warnings.append(f"process {waiting.pid} waited for an answer, did not go on, and was ended")
             continue
         queue.append(waiting)
     return queue

@@ -41,9 +41,14 @@ def state_of(pid):
         return file.read().rpartition(")")[2].split()[0]
 
 
-@pytest.mark.parametrize("state", ["T", "S"])
-def test_one_that_is_stopped_or_asleep_is_stuck_when_patience_ends(process, state):
-    pid = process(state)
+def test_one_that_is_stopped_has_an_eighth_of_that_time(process):
+    pid = process("T")
+    assert not accesscontrol.is_stuck(pid, PATIENCE / 8, PATIENCE)
+    assert accesscontrol.is_stuck(pid, PATIENCE / 8 + 0.1, PATIENCE)
+
+
+def test_one_that_is_asleep_is_stuck_when_patience_ends(process):
+    pid = process("S")
     assert not accesscontrol.is_stuck(pid, PATIENCE, PATIENCE)
     assert accesscontrol.is_stuck(pid, PATIENCE + 0.1, PATIENCE)
 
