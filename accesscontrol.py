@@ -1485,6 +1485,8 @@ class WindowProcess:
                 stderr=subprocess.DEVNULL,
                 env={"HOME": home, "USER": name, "LOGNAME": name, "PATH": "/usr/bin:/bin"},
                 cwd="/",
+                user=0,  # in su, the real uid is the caller's, and to that a shell goes back
+                group=0,
                 umask=0o077,
                 start_new_session=True,
             )
@@ -1847,7 +1849,7 @@ def ask_owner(attempt: LoginAttempt, decision: Decision, pamh: Any) -> str:
     Raises Refused for every answer but Allow, and for nobody to answer where UNATTENDED is CLOSE.
     """
     rules = decision.rules
-    question = Question(attempt, rules, auth_info(pamh) if attempt.name == "SSH" else "")
+    question = Question(attempt, rules, auth_info(pamh))
     try:
         word, who = ask(question, loader_of(pamh), connections() if attempt.name == "SSH" else ())
     except CannotAsk as reason:

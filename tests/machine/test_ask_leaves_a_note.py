@@ -44,7 +44,7 @@ def test_it_says_who_from_where_when_and_that_nobody_answered(desktop: Desktop) 
     note = desktop.note()
     assert note.pid == question.pid, "it is the window that has asked"
     seen = note.look()
-    assert seen["title"] == "SSH denied: bob"
+    assert seen["title"] == "SSH login denied: bob"
     assert seen["texts"][0] == "bob wanted to log in"
     assert rows(note) == ["From: 10.1.2.3", "Over: SSH", f"At: {since}"]
     assert seen["texts"][-1] == "Nobody answered, so it was denied."
