@@ -2516,6 +2516,8 @@ class QuestionWindow(MessageWindow):
             self.keys_from = max(self.keys_from, now + CALM)
             if text:
                 self.rest.setFocus()
+        if self.over and not self.typing and key == Qt.Key_Escape and event.type() == QEvent.KeyPress:
+            self.box.done(0)  # for Qt, Escape is still Deny, which has gone
         if self.typing:
             event.accept()
         return self.typing

@@ -230,7 +230,7 @@ class Desktop:
     def questions(self) -> list[Window]:
         """The dialogs that are on the screen and can be answered."""
         windows = [Window(self, int(path.name)) for path in SEEN.glob("*[0-9]")]
-        return [window for window in windows if window.is_there() and "Allow" in window.look()["buttons"]]
+        return [window for window in windows if window.can_be_answered()]
 
     def notice(self) -> Window:
         """Waits for the notice."""
@@ -339,6 +339,15 @@ class Window:
             return seen if true(seen) else None
 
         return wait_for(looked, what)
+
+    def can_be_answered(self) -> bool:
+        """Whether it is there, and asks; it may go at any moment."""
+        try:
+            return self.is_there() and "Allow" in self.look()["buttons"]
+        except AssertionError:
+            if self.is_there():
+                raise
+            return False
 
     def is_there(self) -> bool:
         return words_of(self.pid)[-1:] in (["--window"], ["ask"])

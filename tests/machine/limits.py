@@ -87,7 +87,7 @@ def inside(*users: str, **how: object) -> Iterator[None]:
     before = traces_of(users)
     with ExitStack() as stack:
         for user in users:
-            stack.enter_context(ssh_session(user, **how))  # type: ignore[arg-type]
+            stack.enter_context(ssh_session(user, **{"timeout": 280, **how}))  # type: ignore[arg-type]
         yield
     wait_until_gone(users, before)
 

@@ -157,7 +157,8 @@ def test_some_that_are_stopped_at_any_moment_hold_up_nobody_else(desktop: Deskto
 
 def carol_can_be_answered(desktop: Desktop) -> bool:
     for window in desktop.questions():
-        if "carol" in window.title:
-            window.click("Allow")
-            return True
+        with suppress(AssertionError):  # another one's, which has just gone
+            if "carol" in window.title:
+                window.click("Allow")
+                return True
     return False
