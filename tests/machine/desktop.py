@@ -77,6 +77,21 @@ def stop(unit: str) -> None:
         run("systemctl", "reset-failed", unit, check=False)
 
 
+def free_the_seat() -> None:
+    """Waits until nobody has the seat. A session whose process left others behind keeps it: they are ended then."""
+
+    def is_free() -> bool:
+        return active_session() == {}
+
+    try:
+        wait_for(is_free, "the seat is free", timeout=20)
+    except AssertionError:
+        session = active_session().get("Id", "")
+        print(run("loginctl", "session-status", session, check=False).stdout)
+        run("loginctl", "kill-session", "--signal=KILL", session, check=False)
+        wait_for(is_free, "the seat is free")
+
+
 def comes_up(start: Callable[[], None], there: Callable[[], object], what: str) -> None:
     """Starts a display manager, and waits until it is there. One start in a thousand comes to nothing: then, again."""
     for _ in range(3):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from desktop import AUTOLOGIN, SEEN, Desktop, active_session, alice_is_there, comes_up, stop
+from desktop import AUTOLOGIN, SEEN, Desktop, alice_is_there, comes_up, free_the_seat, stop
 from limits import known_to_logind, known_to_the_plugin
 from machine import run, wait_for
 
@@ -116,7 +116,7 @@ def lightdm() -> Iterator[Callable[[str], None]]:
     def start(more: str) -> None:
         configuration.write_text(LIGHTDM + more)
         stop("lightdm")
-        wait_for(lambda: active_session() == {}, "the seat is free")
+        free_the_seat()
         run("systemctl", "reset-failed", "lightdm", check=False)  # which counts anew how often it was started
         run("systemctl", "start", "lightdm")
 
@@ -156,7 +156,7 @@ def desktop(rules, lightdm, eye) -> Iterator[Desktop]:
 def nobody_there(rules, lightdm, eye) -> Iterator[Desktop]:
     """A desktop with nobody at it."""
     stop("lightdm")
-    wait_for(lambda: active_session() == {}, "the seat is free")
+    free_the_seat()
     found = Desktop()
     found.clear()
     yield found

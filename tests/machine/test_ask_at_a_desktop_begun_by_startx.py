@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pexpect
@@ -48,8 +48,16 @@ def console_on_the_seat(nobody_there: Desktop) -> Iterator[pexpect.spawn]:
 @contextmanager
 def startx(console: pexpect.spawn) -> Iterator[Desktop]:
     """Within the block, carol has a desktop."""
+    Path("/tmp/.X11-unix/X1").unlink(missing_ok=True)  # of root's, her X server could not replace it
+    Path("/tmp/.X1-lock").unlink(missing_ok=True)
     console.sendline(STARTX)
-    wait_for(lambda: manages_windows(":1", HERS), "carol's desktop is there")
+    try:
+        wait_for(lambda: manages_windows(":1", HERS), "carol's desktop is there")
+    except AssertionError:
+        with suppress(pexpect.TIMEOUT):
+            console.expect("nothing that is ever said", timeout=1)
+        print(console.before)
+        raise
     yield Desktop(":1", HERS)
     run("openbox", "--exit", env=Desktop(":1", HERS).environment)
     console.expect(r"\$ ")

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from desktop import AUTOLOGIN, active_session, comes_up, stop
-from machine import wait_for
+from desktop import AUTOLOGIN, active_session, comes_up, free_the_seat, stop
 from wayland import SCREEN, Sway
 
 SESSION = Path("/usr/share/wayland-sessions/tests-sway.desktop")
@@ -52,7 +51,7 @@ def sway(lightdm: Callable[[str], None]) -> Iterator[Callable[[str], Sway]]:
 
         yield start
     stop("lightdm")
-    wait_for(lambda: active_session() == {}, "the seat is free")
+    free_the_seat()
     for path in (*FILES, CONFIGURATION):
         path.unlink()
 
