@@ -5,7 +5,7 @@
  * limit on descriptors or on the size of files matters to them.
  *
  *   start HANDLE SERVICE USER [RHOST]     auth|acct|cred|open|close|end HANDLE     threaded auth|... HANDLE
- *   limit nofile|as|fsize|nproc|stack NUMBER     sigchld ignore|reap     reaped     closed DESCRIPTOR     umask OCTAL
+ *   limit nofile|as|fsize|nproc|stack|cpu NUMBER     sigchld ignore|reap     reaped     closed DESCRIPTOR     umask OCTAL
  *   folder gone     locale NAME     chroot PATH     clock SECONDS
  *
  * A handle is a letter. `clock` sets this process's own wall clock forward or back.
@@ -129,7 +129,7 @@ static int limit(const char *name, const char *number)
 {
     static const struct { const char *name; int resource; } all[] = {
         {"nofile", RLIMIT_NOFILE}, {"as", RLIMIT_AS}, {"fsize", RLIMIT_FSIZE}, {"nproc", RLIMIT_NPROC},
-        {"stack", RLIMIT_STACK}};
+        {"stack", RLIMIT_STACK}, {"cpu", RLIMIT_CPU}};
     struct rlimit value;
     value.rlim_cur = value.rlim_max = strtoul(number, NULL, 10);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
