@@ -91,7 +91,7 @@ def test_however_few_descriptors_nobody_gets_in_who_may_not(world: World) -> Non
 def test_however_little_memory_nobody_gets_in_who_may_not(world: World, service, nobody) -> None:
     """A session that logind alone knows counts, though the library that asks for it may find no room.
 
-    With some sizes, Python 3.13 never ends starting: SIGKILL after three seconds of CPU time, as any other end, is not in.
+    With some sizes, Python 3.13 never ends starting: SIGKILL after three seconds of CPU time is not in, either.
     """
     service("unguarded", UNGUARDED)
     with held_session("unguarded", "bob"):
