@@ -25,6 +25,7 @@ import time
 TYPE_CHECKING = False  # importing typing costs 3 ms
 if TYPE_CHECKING:
     import grp
+    import signal
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any, NoReturn, TypeVar
 
@@ -1474,6 +1475,7 @@ class WindowProcess:
         self.uid, self.told = desktop.uid, b""
         reader, self.writer = os.pipe()
         self.reader, shell_end = os.pipe()
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD,))
         try:
             os.write(self.writer, json.dumps({**message, "session": session}).encode() + b"\n")  # no reader: no SIGPIPE
             # The owner could stop a shell of theirs, and whoever waits for it. This one is root's, and leaves at once.
@@ -1495,6 +1497,7 @@ class WindowProcess:
             self.close()
             raise
         finally:
+            take_back_sigchld(mask)
             os.close(reader)
             os.close(shell_end)
         pid = self.read_line(time.monotonic() + SHOWN_WITHIN) or ""
@@ -1545,6 +1548,23 @@ class WindowProcess:
         """Says that nobody waits any more: the window goes, unless it has turned into a note."""
         os.close(self.writer)
         os.close(self.reader)
+
+
+def take_back_sigchld(mask: set[int | signal.Signals]) -> None:
+    """Takes back the signal that a child of ours has ended, and restores the host's mask. See sigwaitinfo(2).
+
+    vsftpd takes it for the end of its own child, and waits for that for ever (measured). Where a child of the host's
+    has ended meanwhile, the host is told again.
+    """
+    import signal
+
+    signal.sigtimedwait((signal.SIGCHLD,), 0)
+    try:
+        if os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            os.kill(os.getpid(), signal.SIGCHLD)
+    except ChildProcessError:
+        pass
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def is_window(pid: int, uid: int) -> bool:

@@ -38,7 +38,7 @@ def test_who_is_asked_about_is_asked_about(server: tuple[str, LoginTo], desktop,
             assert (answer.result() == "") == (button == "Allow")
 
 
-def test_with_nobody_to_ask_unattended_decides(server: tuple[str, LoginTo], rules) -> None:
+def test_with_nobody_to_ask_unattended_decides(server: tuple[str, LoginTo], nobody_there, rules) -> None:
     service, login = server
     rules(f"DEFAULT:CLOSE\n{service} ASK USER bob\nUNATTENDED:CLOSE\n")
     assert login("bob") != ""
@@ -46,7 +46,7 @@ def test_with_nobody_to_ask_unattended_decides(server: tuple[str, LoginTo], rule
     assert login("bob") == ""
 
 
-def test_a_full_limit_refuses_and_takes_no_place(server: tuple[str, LoginTo], rules) -> None:
+def test_a_full_limit_refuses_and_takes_no_place(server: tuple[str, LoginTo], nobody_there, rules) -> None:
     service, login = server
     rules(f"DEFAULT:OPEN\n{service} NUMBER GROUP ALL:1\n")
     with inside("erin"):
