@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
@@ -97,9 +98,22 @@ def test_xscreensaver(desktop: Desktop, judged: Callable[[], None], authlog) -> 
     def tell(*words: str) -> str:
         return run(*AT_HER_DISPLAY, "xscreensaver-command", *words, check=False).stdout
 
+    def prompt() -> bool:
+        """Whether it asks for the password: in a window that is neither hidden nor as large as the screen."""
+        # It fails where a window goes meanwhile.
+        shown = run("xwininfo", "-root", "-tree", env=desktop.environment, check=False).stdout
+        return bool({*re.findall(r'"XScreenSaver"\) +(\d+x\d+)', shown)} - {"1x1", "1024x768"})
+
+    def prompt_is_gone() -> bool:
+        desktop.x("key", "Escape")
+        return not prompt()
+
     def enter(password: str) -> None:
-        desktop.x("mousemove", 10, 10, "mousemove", 20, 20)  # it asks for a password when something moves
-        desktop.x("key", "BackSpace", "type", password)
+        if prompt():
+            wait_for(prompt_is_gone, "it no longer asks")
+        tell("--deactivate")
+        wait_for(prompt, "it asks for the password")
+        desktop.x("type", password)
         desktop.x("key", "Return")
 
     with inside(*OTHERS), guarded("xscreensaver"), files({"/home/alice/.xscreensaver": XSCREENSAVER}):
