@@ -11,6 +11,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <sched.h>
 #include <security/pam_appl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -96,6 +97,7 @@ static void tell_state(const char *when)
             printf("state %s signal %d %p %x\n", when, number, (void *) action.sa_handler, action.sa_flags);
     }
     printf("state %s locale %s\n", when, setlocale(LC_ALL, NULL));
+    printf("state %s nice %d policy %d\n", when, getpriority(PRIO_PROCESS, 0), sched_getscheduler(0));
     for (int resource = 0; resource < RLIMIT_NLIMITS; resource++) {
         struct rlimit limit;
         getrlimit(resource, &limit);

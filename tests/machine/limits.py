@@ -7,8 +7,9 @@ import re
 import select
 import signal
 import subprocess
+import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -268,29 +269,28 @@ def stopped_with_the_lock(*command: str, input: str = "") -> Iterator[int]:
     strace sends the signal where the registry is opened, for which one must have the lock, and then goes away.
     """
     stop = ["--trace=openat", f"--trace-path={REGISTRY}", "--inject=openat:signal=STOP:when=1"]
-    line = ["strace", "--follow-forks", "--output=/dev/null", *stop, *command]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(line, stdin=subprocess.PIPE, start_new_session=True, text=True, **quiet) as tracer:
-        assert tracer.stdin
-        tracer.stdin.write(input)
-        tracer.stdin.flush()
-        found: list[int] = []
-        try:
-            [holder] = wait_for(lambda: stopped_among(holders_of_the_lock()), "somebody is stopped with the lock")
-            found.append(holder)
-            tracer.kill()
-            wait_for(lambda: state_of(holder) == "T", "it stays stopped without strace")
-            assert holders_of_the_lock() == [holder]
-            yield holder
-        finally:
-            tracer.kill()
-            for pid in found:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-
-
-def stopped_among(pids: Sequence[int]) -> list[int]:
-    return [pid for pid in pids if state_of(pid) in ("t", "T")]
+    with tempfile.NamedTemporaryFile("r") as seen:
+        line = ["strace", "--follow-forks", f"--output={seen.name}", *stop, *command]
+        with subprocess.Popen(line, stdin=subprocess.PIPE, start_new_session=True, text=True, **quiet) as tracer:
+            assert tracer.stdin
+            tracer.stdin.write(input)
+            tracer.stdin.flush()
+            found: list[int] = []
+            try:
+                # Not before: a tracer that goes away where the signal is only about to come takes it along.
+                wait_for(lambda: "--- stopped by SIGSTOP ---" in Path(seen.name).read_text(), "somebody is stopped")
+                [holder] = holders_of_the_lock()
+                found.append(holder)
+                tracer.kill()
+                wait_for(lambda: state_of(holder) == "T", "it stays stopped without strace")
+                assert holders_of_the_lock() == [holder]
+                yield holder
+            finally:
+                tracer.kill()
+                for pid in found:
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
 
 
 @contextmanager

@@ -124,6 +124,13 @@ def test_who_is_counted_is_counted_right(how: str, rules) -> None:
         assert refusal(ssh("bob")) == "Access denied: users: 1 of 1 are logged in."
 
 
+def test_a_holder_runs_before_others() -> None:
+    """Or it would have the lock for as long as somebody's own programs keep it from the CPU, at the lowest priority."""
+    lowest = ["chrt", "--idle", "0", "nice", "-n", "19"]
+    with stopped_with_the_lock(*lowest, *SU_ERIN, input=password_of("erin") + "\n") as holder:
+        assert (os.sched_getscheduler(holder), os.getpriority(os.PRIO_PROCESS, holder)) == (os.SCHED_OTHER, -20)
+
+
 def test_a_holder_that_goes_on_in_time_is_let_alone(tmp_path: Path) -> None:
     went_on = tmp_path / "went-on"
     with stopped_with_the_lock("su", "root", "-c", f"touch {went_on}") as holder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,7 @@ def test_nothing_of_it_is_changed(how: str, empty, service, rules) -> None:
     assert changed(told) == changed(host("scratch", "bob", *ALL, rhost="10.1.2.3"))
     names = {row.split()[0].rstrip(":") for row in told.before}
     assert {"cwd", "Umask", "environment", "signal", "locale", "limit", "Threads", "SigBlk", "descriptor-1"} <= names
+    assert "nice" in names
     let_in = how in ("let in", "limited", "asked about", "explained")
     assert (told.returned["open"] == SUCCESS) == let_in
 
@@ -72,6 +74,21 @@ def test_its_umask_is_its_own(umask: int, rules) -> None:
     told = host("scratch", "bob", *ALL, umask=umask)
     assert f"Umask:\t{umask:04o}" in told.before
     assert f"Umask:\t{umask:04o}" in told.after
+
+
+@pytest.mark.parametrize("policy", [os.SCHED_OTHER, os.SCHED_BATCH, os.SCHED_IDLE])
+def test_its_priority_is_its_own(policy: int, rules) -> None:
+    """It runs before others while it has the lock, and no longer."""
+
+    def lower() -> None:
+        os.nice(7)
+        os.sched_setscheduler(0, policy, os.sched_param(0))
+
+    rules(RULE_FILES["limited"])
+    told = host("scratch", "bob", *ALL, preexec_fn=lower)
+    assert told.returned["open"] == SUCCESS
+    assert f"nice 7 policy {policy}" in told.before
+    assert f"nice 7 policy {policy}" in told.after
 
 
 def test_its_syslog_is_its_own(rules) -> None:

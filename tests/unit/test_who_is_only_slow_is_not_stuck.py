@@ -53,7 +53,8 @@ def test_one_that_is_asleep_is_stuck_when_patience_ends(process):
     assert accesscontrol.is_stuck(pid, PATIENCE + 0.1, PATIENCE)
 
 
-def test_one_that_wants_the_cpu_has_five_times_as_long(process):
+def test_one_that_wants_the_cpu_has_as_many_times_as_long_as_it_is_given(process):
     pid = process("R")
-    assert not accesscontrol.is_stuck(pid, 5 * PATIENCE, PATIENCE)
-    assert accesscontrol.is_stuck(pid, 5 * PATIENCE + 0.1, PATIENCE)
+    assert accesscontrol.is_stuck(pid, PATIENCE + 0.1, PATIENCE)
+    assert not accesscontrol.is_stuck(pid, 5 * PATIENCE, PATIENCE, running=5)
+    assert accesscontrol.is_stuck(pid, 5 * PATIENCE + 0.1, PATIENCE, running=5)
