@@ -877,13 +877,12 @@ class SessionRegistry:
     def __enter__(self) -> SessionRegistry:
         prepare_state_folder()
         self.warnings: list[str] = []  # for the log, which may be slow, and is written without the lock
-        self.lock = take_lock()
-        self.priority = run_first()
+        self.lock, self.priority = take_lock()
         return self
 
     def __exit__(self, *_: object) -> None:
         os.close(self.lock)
-        run_as_before(*self.priority)
+        set_priority(*self.priority)
         for warning in self.warnings:
             syslog(LOG_WARNING, warning)
 
@@ -979,29 +978,24 @@ def must_fit(size: int) -> None:
         raise OSError(27, "File too large")
 
 
-def take_lock() -> int:
-    """Takes the lock of the state folder; returns the descriptor that holds it. Raises OSError.
+def take_lock() -> tuple[int, tuple[int, int]]:
+    """Takes the lock of the state folder; returns the descriptor that holds it, and what try_lock() returns.
 
     Whoever runs a guarded su may stop it with a signal at the moment at which it holds the lock, or freeze its cgroup.
     So a process that is seen to hold it for HOLDER_PATIENCE seconds is ended. The kernel says which one that is: a
-    record lock, not flock(2), whose holder cannot be asked for. See fcntl_locking(2).
+    record lock, not flock(2), whose holder cannot be asked for. See fcntl_locking(2). Raises OSError.
     """
-    import fcntl
-
     descriptor = open_private(f"{STATE}/lock", os.O_RDWR | os.O_CREAT)
+    priority: tuple[int, int] | None = None
+    seen: tuple[int, bytes] | None = None
+    since = time.monotonic()
     try:
-        since = time.monotonic()
-        seen: tuple[int, bytes] | None = None
-        while True:
-            try:
-                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except (BlockingIOError, PermissionError):
-                now = time.monotonic()
+        while (priority := try_lock(descriptor)) is None:
+            now = time.monotonic()
             holder = lock_holder(descriptor), os.pread(descriptor, 64, 0)
             if holder != seen:
                 seen, since = holder, now
-            elif now - since > HOLDER_PATIENCE / 8 and is_stuck(holder[0], now - since, HOLDER_PATIENCE):
+            elif now - since > HOLDER_PATIENCE / 8 and is_stuck(holder[0], now - since, HOLDER_PATIENCE, running=2):
                 end_holder(descriptor, holder[0])
             if now - since > LOCK_PATIENCE:
                 raise TimeoutError(11, "another process holds the lock, and cannot be ended")
@@ -1009,8 +1003,45 @@ def take_lock() -> int:
         write_lock_line(descriptor)
     except BaseException:
         os.close(descriptor)
+        if priority is not None:
+            set_priority(*priority)
         raise
-    return descriptor
+    return descriptor, priority
+
+
+def try_lock(descriptor: int) -> tuple[int, int] | None:
+    """Takes the lock if it is free, and then returns this process's scheduling policy and nice value as they were.
+
+    Whoever has the lock runs before others: somebody may run su with the lowest priority, beside a hundred busy
+    programs of theirs. See sched(7). Raises OSError.
+    """
+    import fcntl
+
+    policy, nice = os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0)
+    try:
+        if policy & 0xFF in (os.SCHED_IDLE, os.SCHED_BATCH):
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        os.setpriority(os.PRIO_PROCESS, 0, -20)
+    except OSError:
+        pass  # in a container, or as a user: it goes on as it is
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return policy, nice
+    except OSError as error:
+        set_priority(policy, nice)
+        if isinstance(error, (BlockingIOError, PermissionError)):
+            return None
+        raise
+
+
+def set_priority(policy: int, nice: int) -> None:
+    """Gives this process its own scheduling policy and nice value back."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+        if policy != os.sched_getscheduler(0):
+            os.sched_setscheduler(0, policy, os.sched_param(0))
+    except OSError:
+        pass
 
 
 def write_lock_line(descriptor: int) -> None:
@@ -1020,31 +1051,6 @@ def write_lock_line(descriptor: int) -> None:
         os.pwrite(descriptor, b"%-20d %-20d\n" % (os.getpid(), time.monotonic_ns()), 0)
     except OSError:
         pass  # there is no room: the kernel knows the holder all the same
-
-
-def run_first() -> tuple[int, int]:
-    """Has this process run before others; returns its scheduling policy and nice value as they were.
-
-    Somebody may run su with the lowest priority, beside a hundred busy programs of theirs. See sched(7).
-    """
-    policy, nice = os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0)
-    try:
-        if policy & 0xFF in (os.SCHED_IDLE, os.SCHED_BATCH):
-            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-        os.setpriority(os.PRIO_PROCESS, 0, -20)
-    except OSError:
-        pass  # a container, or a user: it goes on as it is
-    return policy, nice
-
-
-def run_as_before(policy: int, nice: int) -> None:
-    """Undoes run_first()."""
-    try:
-        os.setpriority(os.PRIO_PROCESS, 0, nice)
-        if policy != os.sched_getscheduler(0):
-            os.sched_setscheduler(0, policy, os.sched_param(0))
-    except OSError:
-        pass
 
 
 def lock_holder(descriptor: int) -> int:
