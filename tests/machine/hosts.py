@@ -30,19 +30,13 @@ PROMPT = "(?i)password[^:\n]*: ?"
 @contextmanager
 def guarded(*services: str) -> Iterator[None]:
     """Within the block, the plugin has its three lines in the files of these services; a missing file is `other`'s."""
-    before = {PAM / name: (PAM / name).read_bytes() if (PAM / name).exists() else None for name in services}
-    for path, text in before.items():
-        rest = (PAM / "other").read_bytes() if text is None else text
-        first = f"account requisite {PLUGIN}\nsession requisite {PLUGIN}\n"
-        path.write_bytes(first.encode() + rest.rstrip() + f"\nauth required {PLUGIN}\n".encode())
-    try:
+    first = f"account requisite {PLUGIN}\nsession requisite {PLUGIN}\n"
+    texts = {}
+    for name in services:
+        rest = (PAM / name if (PAM / name).exists() else PAM / "other").read_text()
+        texts[str(PAM / name)] = f"{first}{rest.rstrip()}\nauth required {PLUGIN}\n"
+    with files(texts):
         yield
-    finally:
-        for path, text in before.items():
-            if text is None:
-                path.unlink()
-            else:
-                path.write_bytes(text)
 
 
 @contextmanager
