@@ -1,5 +1,7 @@
 """What a rule file may say, and what it means."""
 
+import os
+
 import pytest
 
 import accesscontrol
@@ -122,6 +124,14 @@ def test_a_class_stands_for_its_services_and_for_no_other(name, services):
 def test_each_service_of_a_class_is_known_to_the_reference_too():
     known = {name: sorted(services) for name, services in accesscontrol.SERVICES.items()}
     assert known == {name: sorted(services) for name, services in reference.CLASSES.items()}
+
+
+@pytest.mark.parametrize("name", accesscontrol.GREETERS)
+def test_a_greeter_is_one_by_its_exact_name_alone(name):
+    somebody_else = os.getuid() + 1
+    assert not accesscontrol.is_judged(attempt(name, uid=somebody_else), "session")
+    for other in (name.upper(), name.title(), f"{name}x", f"x{name}", f" {name}"):
+        assert accesscontrol.is_judged(attempt(other, uid=somebody_else), "session"), other
 
 
 def test_all_stands_for_every_service():
