@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from limits import known_to_logind, known_to_the_plugin, logind_runs, read
+from limits import LOGIND, known_to_logind, known_to_the_plugin, logind_runs, read
 from machine import Result, run, ssh_command, wait_for
 
 STATE = Path("/run/pam-accesscontrol")
@@ -78,19 +78,28 @@ def stop(unit: str) -> None:
 
 
 def free_the_seat() -> None:
-    """Waits until nobody has the seat. Debian 12's logind may keep a greeter's session for ever, without a process."""
+    """Waits until nobody has the seat, and takes it from a session that has ended and keeps it.
 
-    def is_free() -> bool:
-        return active_session() == {}
+    That is one whose process left others behind, with Debian 12's systemd also one whose process ended while it was
+    opened, and with its logind one that ended while logind was restarted.
+    """
 
-    with suppress(AssertionError):
-        wait_for(is_free, "the seat is free", timeout=15)
+    def becomes_free() -> bool:
+        with suppress(AssertionError):
+            wait_for(lambda: active_session() == {}, "the seat is free", timeout=20)
+            return True
+        return False
+
+    if becomes_free():
         return
-    left = active_session().get("Id", "")
-    print(run("loginctl", "session-status", left, check=False).stdout)
-    run("loginctl", "terminate-session", left, check=False)
-    run("systemctl", "restart", "systemd-logind")
-    wait_for(is_free, "the seat is free")
+    session = active_session()
+    print(run("loginctl", "session-status", session.get("Id", ""), check=False).stdout)
+    run("loginctl", "kill-session", "--signal=KILL", session.get("Id", ""), check=False)
+    run("systemctl", "stop", session.get("Scope", ""), check=False)
+    if becomes_free():
+        return
+    run("systemctl", "restart", LOGIND)
+    assert becomes_free(), f"nobody takes the seat from {active_session()}"
 
 
 def comes_up(start: Callable[[], None], there: Callable[[], object], what: str) -> None:

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from desktop import Desktop, comes_up, stop
+from desktop import Desktop, comes_up, free_the_seat, stop
 from desktop_fixtures import NO_CONSOLE, XSERVER
 from greeters import Greeter, Lightdm, Sddm, Xdm
 from limits import LOGIND, nobody_is_in
@@ -64,6 +64,8 @@ def display_manager(greeter: Greeter, place: str) -> Iterator[Callable[[str], No
     def start(autologin: str = "") -> None:
         stop(greeter.name)
         wait_for(lambda: not greeter.authority(), "its X server has ended")
+        if place == ON_THE_SEAT:
+            free_the_seat()
         for path, text in greeter.files(autologin).items():
             files.put(path, text)
         run("systemctl", "reset-failed", greeter.name, check=False)  # which counts anew how often it was started
@@ -74,6 +76,8 @@ def display_manager(greeter: Greeter, place: str) -> Iterator[Callable[[str], No
     finally:
         stop(greeter.name)
         files.put_back()
+        if place == ON_THE_SEAT:
+            free_the_seat()
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +107,11 @@ def managed(request: pytest.FixtureRequest, graphics: None) -> Iterator[tuple[Gr
 def greeter(managed: tuple[Greeter, Callable[[str], None]]) -> Greeter:
     """The greeter, which asks who wants to log in, and says nothing of somebody who did in vain; nobody is in."""
     greeter, start = managed
-    wait_for(nobody_is_in, "nobody is in")
-    if not greeter.is_there() or greeter.says(greeter.wrong):
+    with suppress(AssertionError):
+        wait_for(nobody_is_in, "nobody is in", timeout=20)
+    if not nobody_is_in() or not greeter.is_there() or greeter.says(greeter.wrong):
         comes_up(lambda: start(""), greeter.is_there, f"the greeter of {greeter.name}")
+        wait_for(nobody_is_in, "nobody is in")
     return greeter
 
 
