@@ -33,6 +33,7 @@ def test_who_has_logged_in_is_asked_about_others(greeter: Greeter, eye, rules) -
     rules("XDM OPEN USER alice\nSSH ASK USER bob\nREMEMBER:0\n")
     greeter.lets_in("alice")
     desktop = Desktop(greeter.display, greeter.authority())
+    desktop.clear()
     for button in ("Deny", "Allow"):
         bob = desktop.knock("bob")
         desktop.answer(button)
