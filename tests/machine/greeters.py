@@ -178,10 +178,14 @@ class Lightdm(Greeter):
         self.type_name(user)
         self.x("key", "Return")
 
+    def asks_for_the_password_of(self) -> str:
+        """Whose password PAM has asked for last; nothing if it has yet to ask for that of the last name."""
+        name, _, since = self.log.read_text().rpartition("Greeter start authentication for ")[2].partition("\n")
+        return name if "Prompt greeter" in since else ""
+
     def type_in(self, user: str, password: str | None = None) -> None:
         self.send_name(user)
-        started = f"Greeter start authentication for {user}\n"
-        wait_for(lambda: "Prompt greeter" in self.log.read_text().rpartition(started)[2], "a password is asked for")
+        wait_for(lambda: self.asks_for_the_password_of() == user, "a password is asked for")
         wait_for(lambda: "Enter your password" not in self.read(), "a password can be typed")
         self.x("type", password_of(user) if password is None else password)
         self.x("key", "Return")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -15,6 +16,7 @@ from machine import password_of, run, wait_for
 pytest_plugins = ["desktop_fixtures"]
 pytestmark = needs_logind
 
+PASSWORD_FIELD = 521, 374  # with a message below and without
 SEAT = "XDG_SEAT_PATH=/org/freedesktop/DisplayManager/Seat0"
 UNLOCKS = {
     "nothing": "DEFAULT:OPEN\n",
@@ -37,17 +39,21 @@ def locked(lightdm: Callable[[str], None], rules: Callable[[str], None]) -> Iter
 
 def enter(greeter: Lightdm, password: str, outcome: Callable[[], object], what: str) -> None:
     """Types a password for alice, of whom the greeter asks it, until it listens."""
-    started = "Greeter start authentication for alice\n"
-    wait_for(lambda: "Prompt greeter" in greeter.log.read_text().rpartition(started)[2], "a password is asked for")
+    wait_for(greeter.is_there, "the greeter is there")
 
     def comes_to_it() -> bool:
+        if outcome():
+            return True
+        if wait_for(greeter.asks_for_the_password_of, "a password is asked for") != "alice":
+            greeter.send_name("alice")  # in whose place it stands, if it was typed before the greeter listened
+            wait_for(lambda: greeter.asks_for_the_password_of() == "alice", "alice's password is asked for")
+        greeter.x("mousemove", *PASSWORD_FIELD, "click", 1)
         greeter.x("key", "ctrl+a", "BackSpace")
         greeter.x("type", password)
         greeter.x("key", "Return")
-        try:
-            return bool(wait_for(outcome, what, timeout=10))
-        except AssertionError:
-            return False
+        with suppress(AssertionError):
+            return bool(wait_for(outcome, what, timeout=20))
+        return False
 
     wait_for(comes_to_it, what)
 
