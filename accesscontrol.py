@@ -2120,7 +2120,10 @@ def unsigned(number: int) -> Any:
 
 
 class Banner:
-    """A notification beside the question, for whoever has a full screen above all windows. It answers nothing."""
+    """A notification beside the question, for whoever has a full screen above all windows. It answers nothing.
+
+    A signal that ends the process withdraws it first, as soon as Qt calls Python the next time. SIGKILL cannot.
+    """
 
     def __init__(self, title: str, text: str, chosen: Callable[[], None], shown: Callable[[bool], None]) -> None:
         from PyQt5.QtCore import QObject, pyqtSlot
@@ -2142,6 +2145,17 @@ class Banner:
         asked = bus_message(NOTIFIER, "Notify", notification(title, text, 2, ["default", "Show"]), start=True)
         self.watcher = QDBusPendingCallWatcher(bus.asyncCall(asked, 5000))
         self.watcher.finished.connect(lambda: shown(self.is_there()))
+        self.at_the_end(self.end)
+
+    def at_the_end(self, call: Callable[[int, Any], None] | None) -> None:
+        import signal
+
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, call or signal.SIG_DFL)
+
+    def end(self, number: int, _: Any) -> None:
+        self.withdraw()
+        os.kill(os.getpid(), number)
 
     def is_there(self) -> bool:
         """Whether a server has taken it; waits for that."""
@@ -2157,6 +2171,7 @@ class Banner:
         if self.is_there():
             call_bus(NOTIFIER, "CloseNotification", unsigned(self.number))
         self.watcher, self.number = None, 0
+        self.at_the_end(None)
 
 
 def logind_tells(session: str) -> list[str]:
@@ -2510,13 +2525,15 @@ class QuestionWindow(MessageWindow):
         self.box.adjustSize()
         if QApplication.platformName() == "xcb":  # at scale 2, Plasma would put it at the top left
             self.box.move(QApplication.primaryScreen().availableGeometry().center() - self.box.rect().center())
-        self.box.show()
+        # First the notification: GNOME has one of its own for the window, and does not show ours over full screen then.
         text = f"{self.headline} over {shorten(self.question['service'], 20)}"
         self.banner = Banner(self.title, text, self.come_forward, self.notified)
+        QTimer.singleShot(1000, self.box.show)
 
     def notified(self, taken: bool) -> None:
         from PyQt5.QtWidgets import QApplication
 
+        self.box.show()
         if taken:
             self.is_shown()
         else:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from desktop import SEEN, Login, keys_count, processes
+from desktop import SEEN, Login, keys_count, processes, window_processes
 from machine import run, wait_for
 
 TICKS = 0.3  # seconds in which the window says anew, twice at least, whether keys count
@@ -30,10 +30,6 @@ def as_alice(*command: str) -> list[str]:
     settings += [f"XDG_RUNTIME_DIR={folder}", f"DBUS_SESSION_BUS_ADDRESS=unix:path={folder}/bus"]
     as_her = ["setpriv", "--reuid=alice", "--regid=alice", "--init-groups"]
     return [*as_her, "env", "--ignore-environment", "--chdir=/", *settings, *command]
-
-
-def window_processes() -> list[int]:
-    return processes(lambda words: words[-1:] == ["--window"] and words[0].endswith("python3"))
 
 
 class Desktop:

@@ -32,7 +32,7 @@ def _eye(_machine) -> Iterator[None]:
     """Every window of the plugin tells what is on it, in a file of SEEN."""
     SEEN.mkdir(exist_ok=True)
     SEEN.chmod(0o1777)
-    for path, text in zip(EYE_FILES, (EYE.replace('"--dialog"', '"--window"'), "import tests_eye\n")):
+    for path, text in zip(EYE_FILES, (EYE, "import tests_eye\n")):
         path.write_text(text)
     yield
     for path in EYE_FILES:

@@ -1,13 +1,15 @@
 """A KDE Plasma without a screen, on Wayland or on X11, in a session of alice's that logind knows.
 
-On Wayland, kwin draws into a window of an Xvfb; on X11, Xvfb is the display. Either way xdotool has its keyboard and
-its mouse, and import(1) sees the whole screen. A script that kwin runs tells what windows there are.
+On Wayland, kwin draws into a window of an Xvfb; on X11, Xvfb is the display, and lightdm logs alice in. Either way
+xdotool has its keyboard and its mouse, and import(1) sees the whole screen. A script that kwin runs tells what windows
+there are.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 import uuid
@@ -15,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from alice import Desktop, as_alice, home_of_alice
-from desktop import active_session, processes
+from desktop import AUTOLOGIN, XAUTHORITY, active_session, processes, stop
+from desktop_fixtures import LIGHTDM, LIGHTDM_SERVICES, NO_CONSOLE, XSERVER
 from machine import run, wait_for
 
 OUTER = ":9"
@@ -39,6 +42,7 @@ ExecStart=/usr/bin/kwin_wayland_wrapper --x11-display :9 --width {width} --heigh
 XVFB = "[Service]\nExecStart=/usr/bin/Xvfb :9 -ac -screen 0 {width}x{height}x24 -nolisten tcp -noreset\n"
 SETTINGS = {
     "kscreenlockerrc": "[Daemon]\nAutolock=false\nLockOnResume=false\nLockGrace=0\n",
+    "ksplashrc": "[KSplash]\nEngine=none\n",
     "kwalletrc": "[Wallet]\nEnabled=false\n",
     "ksmserverrc": "[General]\nconfirmLogout=false\nloginMode=emptySession\n",
     "plasma-welcomerc": "[General]\nLastSeenVersion=99.0.0\nShouldShow=false\n",
@@ -50,7 +54,7 @@ var told = workspace.stackingOrder.filter(it => it.normalWindow || it.dialog || 
     title: it.caption, pid: it.pid, focus: it.active, above: it.keepAbove, attention: it.demandsAttention,
     hidden: it.minimized, full: it.fullScreen, program: it.resourceClass.toString(), skipped: it.skipTaskbar,
     rect: ["x", "y", "width", "height"].map(name => Math.round(it.frameGeometry[name]))}));
-print("%s" + JSON.stringify(told));
+tell(JSON.stringify(told));
 """
 
 
@@ -123,22 +127,27 @@ class Kde(Desktop):
         where = ["--dest", service, "--object-path", path, "--method", method]
         return run(*as_alice("gdbus", "call", "--session", *where, *arguments)).stdout.strip()
 
-    def windows(self) -> list[dict[str, Any]]:
-        """All windows, the lowest first."""
+    def tell_kwin(self, script: str) -> str:
+        """Has kwin run a script, and returns what it prints."""
         mark = uuid.uuid4().hex
-        script = Path(f"/tmp/{mark}.js")
-        script.write_text(WINDOWS % mark)
-        self.call("org.kde.KWin", "/Scripting", "org.kde.kwin.Scripting.loadScript", str(script), mark)
+        path = Path(f"/tmp/{mark}.js")
+        path.write_text(f"const tell = (it) => print('{mark} ' + it + ' {mark}');\n{script}")
+        begin = run("journalctl", "-q", "-n", "1", "-o", "json", "--output-fields=").stdout
+        after = f"--after-cursor={json.loads(begin)['__CURSOR']}"
+        self.call("org.kde.KWin", "/Scripting", "org.kde.kwin.Scripting.loadScript", str(path), mark)
         self.call("org.kde.KWin", "/Scripting", "org.kde.kwin.Scripting.start")
 
         def told() -> str:
-            lines = run("journalctl", "-q", "-b", "-n", "200", "-o", "cat").stdout.splitlines()
-            return next((line.partition(mark)[2] for line in lines if mark + "[" in line), "")
+            return (run("journalctl", "-q", after, "-o", "cat").stdout.split(mark)[1:] or [""])[0]
 
-        found = wait_for(told, "kwin tells of the windows", timeout=10)
+        found = wait_for(told, "kwin has run a script", timeout=10)
         self.call("org.kde.KWin", "/Scripting", "org.kde.kwin.Scripting.unloadScript", mark)
-        script.unlink()
-        return list(json.loads(found))
+        path.unlink()
+        return found
+
+    def windows(self) -> list[dict[str, Any]]:
+        """All windows, the lowest first."""
+        return list(json.loads(self.tell_kwin(WINDOWS)))
 
     def notification(self) -> str:
         """What the notification says that is on the screen just now."""
@@ -148,7 +157,7 @@ class Kde(Desktop):
         return 1100, 680
 
     def maximise(self) -> None:
-        self.press("super+Prior")
+        self.tell_kwin("workspace.activeWindow.setMaximize(true, true); tell('done')")
 
     def lock(self) -> None:
         run("loginctl", "lock-session", active_session()["Id"])
@@ -168,9 +177,28 @@ class Kde(Desktop):
 
 
 class KdeOnX11(Kde):
-    unit = "tests-kde-x11"
+    """By lightdm, which starts the X server and logs alice in."""
+
+    unit = "lightdm"
+    environment = {**os.environ, "DISPLAY": ":0", "XAUTHORITY": XAUTHORITY}
 
     def start(self, scale: int = 1) -> None:
         self.settle(scale)
-        start = "/usr/bin/startplasma-x11"
-        self.begin(scale, UNIT.format(type="x11", start=start, more=f"DISPLAY={OUTER}"))
+        begins = re.compile(r"^(?=-?session.*pam_systemd|@include +common-session)", re.MULTILINE)
+        for service in LIGHTDM_SERVICES:
+            service.write_text(begins.sub(NO_CONSOLE, service.read_text().replace(NO_CONSOLE, ""), count=1))
+        Path("/etc/security/no-console.conf").write_text("XDG_VTNR DEFAULT=0 OVERRIDE=0\n")
+        xserver = Path("/usr/local/bin/xserver")
+        xserver.write_text(XSERVER.replace("1024x768", f"{1280 * scale}x{800 * scale}"))
+        xserver.chmod(0o755)
+        configuration = Path("/etc/lightdm/lightdm.conf.d/50-tests.conf")
+        configuration.parent.mkdir(exist_ok=True)
+        configuration.write_text(LIGHTDM.replace("openbox", "plasmax11") + AUTOLOGIN)
+        run("groupadd", "--force", "autologin")
+        run("usermod", "--append", "--groups", "autologin", "alice")
+        run("systemctl", "restart", "lightdm")
+        wait_for(self.is_there, "kwin and the panel are there", timeout=60)
+
+    def stop(self) -> None:
+        stop("lightdm")
+        super().stop()

@@ -13,7 +13,8 @@ def lightness(window: Question) -> float:
     x, y, width, height = place["rect"]
     window.desktop.photograph("/tmp/whole.png")
     part = f"{width // 2}x6+{x + 10}+{y + height - 12}"
-    return 100 * float(run("convert", "/tmp/whole.png", "-crop", part, "-format", "%[fx:mean]", "info:").stdout)
+    told = run("convert", "/tmp/whole.png", "-alpha", "off", "-crop", part, "-format", "%[fx:mean]", "info:").stdout
+    return 100 * float(told)
 
 
 def test_it_follows_the_desktop(desktop: Desktop) -> None:

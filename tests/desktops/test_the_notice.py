@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from alice import Desktop, window_processes
+from alice import Desktop
+from desktop import window_processes
 from machine import wait_for
 
 

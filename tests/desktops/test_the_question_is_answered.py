@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from alice import Desktop
+from machine import wait_for
 
 
 @pytest.mark.parametrize(("button", "lets_in"), [("Allow", True), ("Deny", False)])
@@ -28,6 +29,7 @@ def test_a_click_on_the_notification_shows_the_question_and_lets_nobody_in(deskt
     desktop.work()
     bob = desktop.knock("bob")
     window = desktop.question()
+    wait_for(lambda: "wants to log in" in desktop.notification(), "a notification tells of it")
     desktop.click(*desktop.notification_at())
     window.until(lambda seen: seen["active"], "it has come forward")
     assert bob.waits()

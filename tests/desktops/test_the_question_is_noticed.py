@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from alice import Desktop, Question, window_processes
+from alice import Desktop, Question
+from desktop import window_processes
 from machine import wait_for
 
 
