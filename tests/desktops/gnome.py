@@ -181,6 +181,7 @@ class Gnome(Desktop):
         return list(self.evaluate(WINDOWS))
 
     def photograph(self, path: str) -> None:
+        Path(path).unlink(missing_ok=True)  # or it is root's, and the shell may not write to it
         call = ["--dest", "org.gnome.Shell.Screenshot", "--object-path", "/org/gnome/Shell/Screenshot"]
         call += ["--method", "org.gnome.Shell.Screenshot.Screenshot"]
         told = run(*as_alice("gdbus", "call", "--session", *call, "false", "false", path))
