@@ -2078,6 +2078,10 @@ def call_bus(service: str, method: str, *arguments: Any, wait: int = 500, **more
     return value
 
 
+def bus_property(service: str, name: str) -> Any:
+    return call_bus(service, "Get", service, name, interface="org.freedesktop.DBus.Properties", wait=3000)
+
+
 def bus_is_there() -> bool:
     """Whether there is a session bus; where there is none, libdbus would start one."""
     socket = os.path.join(os.environ.get("XDG_RUNTIME_DIR", "/nonexistent"), "bus")
@@ -2282,6 +2286,7 @@ def application(word: str = "") -> QApplication:
 
     qInstallMessageHandler(hear)
     os.environ.setdefault("QT_QPA_PLATFORM", platforms())
+    know_the_scale()
     QApplication.setAttribute(Qt.AA_EnableHighDpiScaling)
     QApplication.setAttribute(Qt.AA_UseHighDpiPixmaps)
     QApplication.setDesktopFileName("pam-accesscontrol")  # whose window it is; on Wayland it would be python3's
@@ -2289,6 +2294,34 @@ def application(word: str = "") -> QApplication:
     app = running if isinstance(running, QApplication) else QApplication(["pam-accesscontrol"])
     dress(app)
     return app
+
+
+def know_the_scale() -> None:
+    """Tells Qt the scale of X programs on GNOME, which has an X server from the first of them on, and no scale at once.
+
+    That first program, which we may well be, would be of half the size, or grow in its place when the scale has come.
+    """
+    import subprocess  # nosec B404  # with a constant command
+
+    display = re.fullmatch(r":(\d+)", os.environ.get("DISPLAY", ""))
+    if not (display and desktop_is("GNOME") and os.environ.get("WAYLAND_DISPLAY")):
+        return
+    release = str(bus_property("org.gnome.Shell", "ShellVersion")).partition(".")[0]
+    if not release.isdecimal() or int(release) < 47:  # which does not tell it
+        return
+    name = "org.gnome.Mutter.X11"
+    waker = _socket.socket(_socket.AF_UNIX)
+    waker.settimeout(3)
+    wait = ["/usr/bin/gdbus", "wait", "--session", "--timeout", "3", name]
+    try:
+        waker.connect(f"/tmp/.X11-unix/X{display[1]}")
+        subprocess.run(wait, stderr=subprocess.DEVNULL, timeout=5, check=False)  # nosec B603
+    except (OSError, subprocess.SubprocessError):
+        return
+    scale = bus_property(name, "UiScalingFactor")
+    if isinstance(scale, int):
+        larger = desktop_setting("org.gnome.desktop.interface", "text-scaling-factor") or 1
+        os.environ.setdefault("QT_FONT_DPI", str(round(96 * scale * larger)))
 
 
 def dress(app: QApplication) -> None:

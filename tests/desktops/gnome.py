@@ -75,6 +75,7 @@ def acquired(bus, name):
 Gio.bus_own_name(Gio.BusType.SYSTEM, "org.gnome.DisplayManager", 0, acquired, None, None)
 GLib.MainLoop().run()
 '''
+PORTAL = "org.freedesktop.portal.Desktop"
 SHELL_FILE = Path("/etc/systemd/user/org.gnome.Shell@wayland.service.d/tests.conf")
 FILES = {
     Path("/etc/systemd/system/tests-gnome.service"): UNIT,
@@ -136,6 +137,7 @@ class Gnome(Desktop):
         self.evaluate("Main.overview.hide()")
         # The shell tells that it has been opened to tests, until it is told not to.
         self.evaluate("Main.messageTray.getSources().forEach(it => it.destroy())")
+        run(*as_alice("gdbus", "wait", "--session", "--activate", PORTAL, PORTAL))  # which any program has started
         if scale != 1:
             self.set_scale(scale)
 

@@ -71,6 +71,7 @@ class Kde(Desktop):
     unit = "tests-kde"
     terminal = ["konsole", "--separate", "-e"]
     environment = {**os.environ, "DISPLAY": OUTER}
+    scale = 1
 
     def __init__(self) -> None:
         self.logins = []
@@ -91,6 +92,7 @@ class Kde(Desktop):
         wait_for(self.is_there, "kwin and the panel are there", timeout=60)
 
     def settle(self, scale: int) -> None:
+        self.scale = scale
         wait_for(lambda: not processes(lambda words: "kwin_wayland" in "".join(words[:1])), "the kwin before has ended")
         folder = home_of_alice() / ".config"
         folder.mkdir(exist_ok=True)
@@ -151,7 +153,7 @@ class Kde(Desktop):
 
     def notification(self) -> str:
         """What the notification says that is on the screen just now."""
-        return self.text("-gravity", "southeast", "-crop", "420x260+0+40")
+        return self.text("-gravity", "southeast", "-crop", f"{420 * self.scale}x{260 * self.scale}+0+{40 * self.scale}")
 
     def notification_at(self) -> tuple[int, int]:
         return 1100, 680

@@ -16,7 +16,7 @@ PICTURES = Path(__file__).parents[1] / "pictures"
 FROM = "192.0.2.7"
 
 
-@pytest.fixture(params=[(Gnome, 1), (Kde, 1)], ids=["gnome", "plasma"])
+@pytest.fixture(params=[(Gnome, 1), (Gnome, 2), (Kde, 1), (Kde, 2)], ids=["gnome", "gnome-2", "plasma", "plasma-2"])
 def scaled(request: pytest.FixtureRequest, _eye, rules) -> Iterator[tuple[Desktop, str, int]]:
     """A desktop on a screen of its own, at this scale."""
     kind, scale = request.param
@@ -43,6 +43,9 @@ def test_the_question_and_its_note(scaled: tuple[Desktop, str, int], rules) -> N
         wait_for(lambda: "wants to log in" in desktop.notification(), "a notification tells of it")
         begin = window.last_seen()["at"]
         window.until(lambda seen, begin=begin: seen["at"] > begin + 2, "what moves has come to rest")
+        x, y, width, height = (window.place() or {})["rect"]
+        assert abs(x + width / 2 - 640) < 20 and abs(y + height / 2 - 400) < 40, "it is in the middle of the screen"
+        assert width > 500 and height > 200, "it is of full size"
         window.picture(PICTURES / f"{name}-question-{look}.png", scale)
         desktop.clear()
     desktop.set_dark(False)
