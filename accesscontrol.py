@@ -2079,6 +2079,7 @@ def call_bus(service: str, method: str, *arguments: Any, wait: int = 500, **more
 
 
 def bus_property(service: str, name: str) -> Any:
+    """A property of a service on the owner's bus, None if it does not tell."""
     return call_bus(service, "Get", service, name, interface="org.freedesktop.DBus.Properties", wait=3000)
 
 
