@@ -877,12 +877,16 @@ class SessionRegistry:
     def __enter__(self) -> SessionRegistry:
         prepare_state_folder()
         self.warnings: list[str] = []  # for the log, which may be slow, and is written without the lock
-        self.lock, self.priority = take_lock()
+        self.lock = Lock()
+        try:
+            self.lock.take()
+        except BaseException:
+            self.lock.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self.lock)
-        set_priority(*self.priority)
+        self.lock.close()
         for warning in self.warnings:
             syslog(LOG_WARNING, warning)
 
@@ -978,70 +982,106 @@ def must_fit(size: int) -> None:
         raise OSError(27, "File too large")
 
 
-def take_lock() -> tuple[int, tuple[int, int]]:
-    """Takes the lock of the state folder; returns the descriptor that holds it, and what try_lock() returns.
+class Lock:
+    """The lock of the state folder. Raises OSError.
 
     Whoever runs a guarded su may stop it with a signal at the moment at which it holds the lock, or freeze its cgroup.
     So a process that is seen to hold it for HOLDER_PATIENCE seconds is ended. The kernel says which one that is: a
-    record lock, not flock(2), whose holder cannot be asked for. See fcntl_locking(2). Raises OSError.
+    record lock, not flock(2), whose holder cannot be asked for. See fcntl_locking(2).
+
+    A process that ends closes its descriptors from the lowest one on, and one of them may be of a file on a FUSE file
+    system of the caller's, that never closes: then not even SIGKILL gives back a lock above it (measured). So the lock
+    takes the place of the lowest descriptor that could do so.
     """
-    descriptor = open_private(f"{STATE}/lock", os.O_RDWR | os.O_CREAT)
-    priority: tuple[int, int] | None = None
-    seen: tuple[int, bytes] | None = None
-    since = time.monotonic()
-    try:
-        while (priority := try_lock(descriptor)) is None:
+
+    def __init__(self) -> None:
+        import fcntl
+
+        self.priority: tuple[int, int] | None = None  # of this process, while it has another one
+        self.descriptor = opened = open_private(f"{STATE}/lock", os.O_RDWR | os.O_CREAT)
+        self.kept = -1  # what stood in its place
+        device = os.fstat(opened).st_dev
+        below = next((it for it in range(opened) if may_never_close(it, device)), -1)
+        if below >= 0:
+            try:
+                self.inheritable = os.get_inheritable(below)
+                self.kept = fcntl.fcntl(below, fcntl.F_DUPFD_CLOEXEC, opened)
+                self.descriptor = os.dup2(opened, below, inheritable=False)
+            finally:
+                os.close(opened)
+
+    def close(self) -> None:
+        """Gives back the lock, and what was as it was."""
+        if self.kept < 0:
+            os.close(self.descriptor)
+        else:
+            os.dup2(self.kept, self.descriptor, self.inheritable)
+            os.close(self.kept)
+        self.run_as_before()
+
+    def take(self) -> None:
+        """Waits for the lock, and takes it."""
+        seen: tuple[int, bytes] | None = None
+        since = time.monotonic()
+        while not self.is_taken():
             now = time.monotonic()
-            holder = lock_holder(descriptor), os.pread(descriptor, 64, 0)
+            holder = lock_holder(self.descriptor), os.pread(self.descriptor, 64, 0)
             if holder != seen:
                 seen, since = holder, now
             elif now - since > HOLDER_PATIENCE / 8 and is_stuck(holder[0], now - since, HOLDER_PATIENCE, running=2):
-                end_holder(descriptor, holder[0])
+                end_holder(self.descriptor, holder[0])
             if now - since > LOCK_PATIENCE:
                 raise TimeoutError(11, "another process holds the lock, and cannot be ended")
             time.sleep(0.005 + os.urandom(1)[0] / 12750)  # 5 to 25 ms, for all alike: nobody is kept from it for ever
-        write_lock_line(descriptor)
-    except BaseException:
-        os.close(descriptor)
-        if priority is not None:
-            set_priority(*priority)
-        raise
-    return descriptor, priority
+        write_lock_line(self.descriptor)
+
+    def is_taken(self) -> bool:
+        """Takes the lock if it is free; returns whether it was."""
+        import fcntl
+
+        self.run_first()
+        try:
+            fcntl.lockf(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except (BlockingIOError, PermissionError):
+            self.run_as_before()
+            return False
+
+    def run_first(self) -> None:
+        """Has this process run before others: su may run at the lowest priority, beside busy programs of the caller's.
+
+        See sched(7).
+        """
+        policy, nice = os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0)
+        self.priority = policy, nice
+        try:
+            if policy & 0xFF in (os.SCHED_IDLE, os.SCHED_BATCH):
+                os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+            os.setpriority(os.PRIO_PROCESS, 0, -20)
+        except OSError:
+            pass  # in a container, or as a user: it goes on as it is
+
+    def run_as_before(self) -> None:
+        """Gives this process its own scheduling policy and nice value back."""
+        if self.priority is None:
+            return
+        policy, nice = self.priority
+        self.priority = None
+        try:
+            os.setpriority(os.PRIO_PROCESS, 0, nice)
+            if policy != os.sched_getscheduler(0):
+                os.sched_setscheduler(0, policy, os.sched_param(0))
+        except OSError:
+            pass
 
 
-def try_lock(descriptor: int) -> tuple[int, int] | None:
-    """Takes the lock if it is free, and then returns this process's scheduling policy and nice value as they were.
-
-    Whoever has the lock runs before others: somebody may run su with the lowest priority, beside a hundred busy
-    programs of theirs. See sched(7). Raises OSError.
-    """
-    import fcntl
-
-    policy, nice = os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0)
+def may_never_close(descriptor: int, but_on: int) -> bool:
+    """Whether a descriptor may be of a file on FUSE, which keeps waiting whoever closes it; but not on this device."""
     try:
-        if policy & 0xFF in (os.SCHED_IDLE, os.SCHED_BATCH):
-            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-        os.setpriority(os.PRIO_PROCESS, 0, -20)
-    except OSError:
-        pass  # in a container, or as a user: it goes on as it is
-    try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return policy, nice
+        about = os.fstat(descriptor)
     except OSError as error:
-        set_priority(policy, nice)
-        if isinstance(error, (BlockingIOError, PermissionError)):
-            return None
-        raise
-
-
-def set_priority(policy: int, nice: int) -> None:
-    """Gives this process its own scheduling policy and nice value back."""
-    try:
-        os.setpriority(os.PRIO_PROCESS, 0, nice)
-        if policy != os.sched_getscheduler(0):
-            os.sched_setscheduler(0, policy, os.sched_param(0))
-    except OSError:
-        pass
+        return error.errno != 9  # EBADF; root may not even look at what is on another user's FUSE
+    return stat.S_ISREG(about.st_mode) and os.major(about.st_dev) == 0 and about.st_dev != but_on  # nor on a disk
 
 
 def write_lock_line(descriptor: int) -> None:
@@ -2315,7 +2355,7 @@ def know_the_scale() -> None:
     waker.settimeout(3)
     wait = ["/usr/bin/gdbus", "wait", "--session", "--timeout", "3", name]
     try:
-        waker.connect(f"/tmp/.X11-unix/X{display[1]}")
+        waker.connect(f"/tmp/.X11-unix/X{display[1]}")  # nosec B108  # where X servers have their sockets
         subprocess.run(wait, stderr=subprocess.DEVNULL, timeout=5, check=False)  # nosec B603
     except (OSError, subprocess.SubprocessError):
         return

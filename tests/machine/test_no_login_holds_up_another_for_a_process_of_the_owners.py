@@ -5,8 +5,6 @@ No login does: one that asks ends, with an answer or without, and all others go 
 
 from __future__ import annotations
 
-import os
-import stat
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from desktop import AUTOLOGIN, Desktop, active_session, alice_is_there
+from fuse import file_system_that_hangs
 from limits import STATE, as_user, gets_in, read
 from machine import run, wait_for
 
 pytest_plugins = ["desktop_fixtures"]
 
 COULD_NOT_BE_ASKED = "Access denied: the person at the desktop could not be asked."
-FUSE = Path("/dev/fuse")
 PLACE = Path("/home/alice/hangs")
 AS_ALICE = as_user("alice")
 
@@ -43,30 +41,11 @@ if sys.argv[1:] == ["--window"] and os.path.exists("/run/tests-deed"):
 DEED_FILES = [Path("/usr/lib/python3/dist-packages", name) for name in ("tests_deed.py", "tests_deed.pth")]
 
 
-@pytest.fixture(scope="module")
-def file_system(tmp_path_factory: pytest.TempPathFactory) -> str:
-    program = tmp_path_factory.mktemp("fuse") / "fuse_that_hangs"
-    source = Path(__file__).with_name("fuse_that_hangs.c")
-    run("gcc", "-Wall", "-Wextra", "-I/usr/include/fuse3", "-o", str(program), str(source), "-lfuse3")
-    for folder in (program, *program.parents[:-2]):
-        folder.chmod(0o755)
-    return str(program)
-
-
 @pytest.fixture
-def hanging(file_system: str) -> Iterator[subprocess.Popen[bytes]]:
+def hanging() -> Iterator[subprocess.Popen[bytes]]:
     """alice has such a file system, of this process. When that ends, whoever waits for it goes on."""
-    if not FUSE.exists():
-        os.mknod(FUSE, stat.S_IFCHR | 0o666, os.makedev(10, 229))
-    FUSE.chmod(0o666)
-    run(*AS_ALICE, "mkdir", "-p", str(PLACE))
-    with subprocess.Popen([*AS_ALICE, file_system, "-f", str(PLACE)]) as server:
-        wait_for(lambda: f" {PLACE} fuse" in Path("/proc/mounts").read_text(), "the file system is there")
-        try:
-            yield server
-        finally:
-            server.kill()
-    run("umount", "--lazy", str(PLACE))
+    with file_system_that_hangs("alice", PLACE) as server:
+        yield server
 
 
 def hangs(pid: int) -> bool:
