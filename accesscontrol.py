@@ -2955,8 +2955,14 @@ def item(pamh: Any, name: str) -> str:
 
 
 def attempt_of(pamh: Any) -> LoginAttempt:
-    """The login attempt that PAM tells of."""
-    return LoginAttempt(item(pamh, "service"), item(pamh, "user"), item(pamh, "rhost"), item(pamh, "ruser"))
+    """The login attempt that PAM tells of.
+
+    With targetpw, rootpw or runaspw in sudoers(5), sudo tells whose password it asks for as the user (measured).
+    """
+    service, user, requester = item(pamh, "service"), item(pamh, "user"), item(pamh, "ruser")
+    if service in ("sudo", "sudo-i") and requester:
+        user = requester
+    return LoginAttempt(service, user, item(pamh, "rhost"), requester)
 
 
 def kept_for(pamh: Any) -> dict[str, Any]:

@@ -71,6 +71,19 @@ def test_a_rule_for_whom_they_become_opens_nothing(way: tuple[str, list[str]], r
     assert not becomes_root("bob", command)
 
 
+@pytest.mark.parametrize("command", [WAYS["sudo"][1], WAYS["sudo -i"][1]], ids=["sudo", "sudo -i"])
+@pytest.mark.parametrize("whose", ["targetpw", "runaspw"])
+def test_whosever_password_sudo_asks_for_the_caller_is_meant(whose: str, command: list[str], rules, journal) -> None:
+    line = as_user("carol", *command[:2], "-u", "dave", *command[2:])
+    how = {"/etc/sudoers.d/tests-whose": f"Defaults {whose}, runas_default=dave\n"}
+    with files(how, 0o440):
+        rules("DEFAULT:OPEN\nSUDO CLOSE USER carol\n")
+        assert on_terminal(line, password_of("dave"))[0] == 1
+        rules("DEFAULT:CLOSE\nSUDO OPEN USER carol\n")
+        assert on_terminal(line, password_of("dave"))[0] == 0
+    assert any("SUDO account carol@localhost: OPEN" in line for line in journal())
+
+
 def test_a_limit_is_looked_at_for_the_caller(way: tuple[str, list[str]], rules) -> None:
     service, command = way
     rules(f"DEFAULT:OPEN\n{service} NUMBER USER carol:0\n")
