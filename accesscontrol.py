@@ -1378,7 +1378,9 @@ class Question:
         self.uid = attempt.person.uid
         self.since = int(time.time())
         self.arrived = milliseconds_up()
-        asked_about = repr((self.uid, "" if self.uid >= 0 else attempt.user, host_network(attempt.rhost), info))
+        requester = attempt.requester if attempt.name == "SU" else ""
+        user = "" if self.uid >= 0 else attempt.user
+        asked_about = repr((self.uid, user, requester, host_network(attempt.rhost), info))
         self.key = hashlib.sha256(asked_about.encode("utf-8", "replace")).hexdigest()[:32]
 
     def message(self) -> dict[str, Any]:

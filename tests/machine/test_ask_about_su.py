@@ -67,6 +67,17 @@ def test_who_is_denied_does_not_become_anybody(desktop: Desktop) -> None:
     assert "i am bob" not in str(erin.before) and erin.exitstatus == 1
 
 
+def test_an_allow_is_for_the_one_who_asked(desktop: Desktop) -> None:
+    carol = su("bob", caller="carol")
+    window = desktop.answer("Allow")
+    carol.expect("i am bob")
+    erin = su("bob", caller="erin")
+    other = desktop.question(window)
+    assert other.look()["texts"][0] == "erin wants to become bob"
+    other.click("Deny")
+    erin.expect_exact(NOT_ALLOWED)
+
+
 def test_over_ssh_nobody_asks_for_somebody_else(desktop: Desktop) -> None:
     carol = desktop.knock("carol")
     window = desktop.question()
