@@ -1309,6 +1309,7 @@ SHARING_MOST = 20  # login attempts of one person that wait, each of them a proc
 RENEWED_EVERY, HUNG_AFTER = 0.4, 5.0  # seconds: a process that waits says so, and is ended when it no longer does
 SHOWN_WITHIN = 20.0  # seconds that a window may take to come up
 HOLD_MOST = 3600  # seconds that a refusal holds for a person, at most
+TAKEN_BACK_FREE = 2  # questions in a row that may be taken back: each one more keeps the person out as a refusal does
 WORDS = ("allow", "deny", "timeout", "unseen", "nobody", "gone")  # a window's last; anything else is `broken`
 POLLRDHUP = 0x2000  # see poll(2): the other end has closed the connection, whatever it has sent before
 SENTENCES = {
@@ -1318,6 +1319,7 @@ SENTENCES = {
     "nobody": "there is nobody at the desktop who could allow it",
     "busy": "too many logins wait for an answer already, try again later",
     "gone": "the question was taken back",
+    "weary": "too many questions were taken back, try again later",
     "broken": "the person at the desktop could not be asked",
 }
 
@@ -1682,6 +1684,49 @@ def person_key(uid: int) -> str:
     return f"uid-{uid}"
 
 
+def shown_key(uid: int) -> str:
+    """The key under which the questions about a person are counted that have got no answer."""
+    return f"shown-{uid}"
+
+
+def is_weary(question: Question, registry: SessionRegistry) -> bool:
+    """Whether so many questions about a person were taken back that none is shown now."""
+    shown = read_answers(registry).get(shown_key(question.uid))
+    return shown is not None and milliseconds_up() < shown.until
+
+
+def count_shown(question: Question, registry: SessionRegistry) -> Answer | None:
+    """Counts a question as taken back until it has got an answer; returns the count before. Raises OSError.
+
+    Whoever asks may go away at any moment, and come again at once: before alice can press Deny, or by kill -9 of su.
+    """
+    answers, key, now = read_answers(registry), shown_key(question.uid), milliseconds_up()
+    before = answers.get(key)
+    strikes = before.strikes + 1 if before is not None and now < before.given + 1000 * HOLD_MOST else 1
+    seconds = hold_seconds(question.rules.remember, strikes - TAKEN_BACK_FREE) if strikes > TAKEN_BACK_FREE else 0
+    answers[key] = Answer(key=key, word="gone", owner_uid=-1, owner="", given=now, until=now + 1000 * seconds,
+                          strikes=strikes, first=0, logins=0, notice_pid=0)
+    write_answers(answers, registry)
+    return before
+
+
+def count_answered(question: Question, outcome: Outcome, registry: SessionRegistry) -> None:
+    """Forgets how many questions were taken back, when one has an answer; or just this one, that nobody can have seen.
+
+    Raises OSError.
+    """
+    answers, key = read_answers(registry), shown_key(question.uid)
+    if outcome.word in ("allow", "deny", "timeout", "unseen"):
+        answers.pop(key, None)
+    elif outcome.counted and not outcome.shown:
+        answers.pop(key, None)
+        if outcome.before is not None:
+            answers[key] = outcome.before
+    else:
+        return
+    write_answers(answers, registry)
+
+
 def hold_seconds(remember: int, strikes: int) -> int:
     """How long a refusal holds: REMEMBER seconds, and twice as long each time after, up to an hour."""
     if strikes <= 1:
@@ -1721,6 +1766,8 @@ def enter_queue(question: Question, registry: SessionRegistry) -> tuple[str, str
     people = {waiting.uid for waiting in queue}
     if question.uid not in people and len(people) > WAITING_MOST:
         return "busy", f"{WAITING_MOST} people"
+    if is_weary(question, registry):
+        return "weary", ""
     if sum(waiting.uid == question.uid for waiting in queue) >= SHARING_MOST:
         return "busy", f"{SHARING_MOST} logins of this person"
     pid = os.getpid()
@@ -1801,11 +1848,17 @@ def show(question: Question, outcome: Outcome, loader: str, hangup: Sequence[int
         return
     outcome.owner = column(user_name(desktop.uid))
     with SessionRegistry() as registry:
+        if is_weary(question, registry):
+            outcome.word = "weary"
+            return
         missed = [it for it in registry.read("missed", Missed) if it.is_shown() and it.owner_uid == desktop.uid]
+        outcome.before = count_shown(question, registry)
+        outcome.counted = True
     told = [{"service": it.service, "user": it.user, "rhost": it.rhost, "since": it.since} for it in missed]
     window = outcome.window = WindowProcess(desktop, {**question.message(), "missed": told}, loader)
     still_here = functools.partial(renew_place, question, Outcome())
     word = window.read_line(time.monotonic() + SHOWN_WITHIN, hangup, still_here)
+    outcome.shown = word is None or word == "shown"
     if word == "shown":
         word = window.read_line(time.monotonic() + 2 * question.rules.timeout + 10, hangup, still_here)
     word = "gone" if word is None else word if word in WORDS else "broken"
@@ -1830,6 +1883,8 @@ class Outcome:
         self.word, self.owner = "broken", "the owner"
         self.desktop: LogindSession | None = None
         self.window: WindowProcess | None = None
+        self.counted = self.shown = False  # whether the question is counted as taken back, and may have been seen
+        self.before: Answer | None = None  # the count of those before it
         self.missed: list[Missed] = []  # notes that the window's own one takes in
 
 
@@ -1843,6 +1898,7 @@ def write_down_outcome(question: Question, outcome: Outcome) -> None:
             remember(question, outcome.word, desktop.uid, outcome.owner, registry)
         if window is not None and desktop is not None and outcome.word in ("timeout", "unseen"):
             write_down_missed(question, outcome, window, desktop.uid, registry)
+        count_answered(question, outcome, registry)
         leave_queue(question, registry)
 
 
@@ -1961,6 +2017,7 @@ def ask_owner(attempt: LoginAttempt, decision: Decision, pamh: Any) -> str:
         "nobody": "nobody to ask",
         "busy": f"{who} are waiting already",
         "gone": "the client has gone away",
+        "weary": "too many questions were taken back",
         "broken": f"{who} could not be asked",
     }
     decision.answer = why[word]

@@ -86,6 +86,17 @@ def test_over_ssh_nobody_asks_for_somebody_else(desktop: Desktop) -> None:
     assert carol.refusal() == NOT_ALLOWED
 
 
+def test_who_is_killed_again_and_again_is_no_longer_asked_about(desktop: Desktop) -> None:
+    for _ in range(3):
+        with su_of_erin() as pid:
+            window = desktop.question()
+            with await_end(pid):
+                os.kill(pid, signal.SIGKILL)
+            window.wait_until_gone()
+    erin = su("bob")
+    erin.expect_exact("Access denied: too many questions were taken back, try again later.")
+
+
 # ---------------------------------------------------------------- whoever asks may stop the process that asks for them
 
 

@@ -81,3 +81,36 @@ def test_who_hangs_up_in_the_queue_is_never_asked_about(desktop: Desktop) -> Non
     assert "dave" in other.title
     other.click("Allow")
     assert dave.is_let_in()
+
+
+TOO_MANY = "Access denied: too many questions were taken back, try again later."
+
+
+def taken_back(desktop: Desktop, user: str, times: int) -> None:
+    for _ in range(times):
+        login = desktop.knock(user)
+        window = desktop.question()
+        login.client.kill()
+        window.wait_until_gone()
+        wait_for(lambda: not askers(), "the question is taken back")
+
+
+def test_who_takes_questions_back_again_and_again_is_no_longer_asked_about(desktop: Desktop) -> None:
+    taken_back(desktop, "bob", 3)
+    with desktop.watched() as history:
+        assert desktop.knock("bob").refusal() == TOO_MANY
+        assert desktop.knock("bob", password="bob-pw").refusal() == TOO_MANY
+    assert len(history) <= 1, "no window came up"
+    carol = desktop.knock("carol")
+    desktop.question().click("Allow")
+    assert carol.is_let_in()
+
+
+def test_an_answer_forgets_what_was_taken_back(desktop: Desktop, rules) -> None:
+    rules("SSH ASK USER bob\nDEFAULT:OPEN\nREMEMBER:0\n")
+    for _ in range(2):
+        taken_back(desktop, "bob", 2)
+        bob = desktop.knock("bob")
+        desktop.answer("Allow")
+        assert bob.is_let_in()
+        wait_for(lambda: not logins_under_way(), "bob has left")
