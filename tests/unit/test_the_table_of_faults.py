@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-ROWS = [row for row in (TESTS / "FAULTS.md").read_text().splitlines() if row.startswith("| ") and " fault |" not in row]
+TESTED, BY_HAND, _ = (TESTS / "FAULTS.md").read_text().partition("\n## Tried by hand, and held\n")
+ROWS = [row for row in TESTED.splitlines() if row.startswith("| ") and " fault |" not in row]
 
 
 def cells(row):
@@ -15,6 +16,7 @@ def cells(row):
 
 def test_it_has_rows():
     assert len(ROWS) > 40
+    assert BY_HAND
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: cells(row)[0])
