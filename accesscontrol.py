@@ -991,7 +991,8 @@ class Lock:
 
     A process that ends closes its descriptors from the lowest one on, and one of them may be of a file on a FUSE file
     system of the caller's, that never closes: then not even SIGKILL gives back a lock above it (measured). So the lock
-    takes the place of the lowest descriptor that could do so.
+    takes the place of the lowest descriptor that could do so, of those that a user can have chosen: closing a file
+    drops the host's own locks on it, see fcntl_locking(2).
     """
 
     def __init__(self) -> None:
@@ -1000,8 +1001,8 @@ class Lock:
         self.priority: tuple[int, int] | None = None  # of this process, while it has another one
         self.descriptor = opened = open_private(f"{STATE}/lock", os.O_RDWR | os.O_CREAT)
         self.kept = -1  # what stood in its place
-        device = os.fstat(opened).st_dev
-        below = next((it for it in range(opened) if may_never_close(it, device)), -1)
+        chosen = opened if os.getuid() != 0 else min(opened, 3)
+        below = next(filter(may_never_close, range(chosen)), -1)
         if below >= 0:
             try:
                 self.inheritable = os.get_inheritable(below)
@@ -1075,13 +1076,13 @@ class Lock:
             pass
 
 
-def may_never_close(descriptor: int, but_on: int) -> bool:
-    """Whether a descriptor may be of a file on FUSE, which keeps waiting whoever closes it; but not on this device."""
+def may_never_close(descriptor: int) -> bool:
+    """Whether a descriptor may be of a file on FUSE, which keeps waiting whoever closes it."""
     try:
         about = os.fstat(descriptor)
     except OSError as error:
         return error.errno != 9  # EBADF; root may not even look at what is on another user's FUSE
-    return stat.S_ISREG(about.st_mode) and os.major(about.st_dev) == 0 and about.st_dev != but_on  # nor on a disk
+    return stat.S_ISREG(about.st_mode) and os.major(about.st_dev) == 0  # on no disk
 
 
 def write_lock_line(descriptor: int) -> None:
@@ -1310,6 +1311,12 @@ RENEWED_EVERY, HUNG_AFTER = 0.4, 5.0  # seconds: a process that waits says so, a
 SHOWN_WITHIN = 20.0  # seconds that a window may take to come up
 HOLD_MOST = 3600  # seconds that a refusal holds for a person, at most
 TAKEN_BACK_FREE = 2  # questions in a row that may be taken back: each one more keeps the person out as a refusal does
+SHELL = """\
+for limit in d f t v; do ulimit -$limit unlimited; done 2>/dev/null
+ulimit -n 1024 2>/dev/null
+exec 3<&0
+"$@" <&3 3<&- & echo $!
+"""
 WORDS = ("allow", "deny", "timeout", "unseen", "nobody", "gone")  # a window's last; anything else is `broken`
 POLLRDHUP = 0x2000  # see poll(2): the other end has closed the connection, whatever it has sent before
 SENTENCES = {
@@ -1319,7 +1326,7 @@ SENTENCES = {
     "nobody": "there is nobody at the desktop who could allow it",
     "busy": "too many logins wait for an answer already, try again later",
     "gone": "the question was taken back",
-    "weary": "too many questions were taken back, try again later",
+    "too often": "too many questions were taken back, try again later",
     "broken": "the person at the desktop could not be asked",
 }
 
@@ -1556,8 +1563,9 @@ class WindowProcess:
         try:
             os.write(self.writer, json.dumps({**message, "session": session}).encode() + b"\n")  # no reader: no SIGPIPE
             # The owner could stop a shell of theirs, and whoever waits for it. This one is root's, and leaves at once.
+            # The limits are the host's own: with the 256 MB of memory that Dovecot has, Qt may end early (measured).
             shell = subprocess.Popen(  # nosec B603
-                ["/bin/sh", "-c", 'exec 3<&0; "$@" <&3 3<&- & echo $!', "sh", "/usr/bin/setpriv", *owner,
+                ["/bin/sh", "-c", SHELL, "sh", "/usr/bin/setpriv", *owner,
                  "/usr/bin/python3", "-I", loader, "--window"],
                 stdin=reader,
                 stdout=shell_end,
@@ -1684,14 +1692,14 @@ def person_key(uid: int) -> str:
     return f"uid-{uid}"
 
 
-def shown_key(uid: int) -> str:
+def taken_back_key(uid: int) -> str:
     """The key under which the questions about a person are counted that have got no answer."""
-    return f"shown-{uid}"
+    return f"back-{uid}"
 
 
-def is_weary(question: Question, registry: SessionRegistry) -> bool:
+def is_taken_back_too_often(question: Question, registry: SessionRegistry) -> bool:
     """Whether so many questions about a person were taken back that none is shown now."""
-    shown = read_answers(registry).get(shown_key(question.uid))
+    shown = read_answers(registry).get(taken_back_key(question.uid))
     return shown is not None and milliseconds_up() < shown.until
 
 
@@ -1700,7 +1708,7 @@ def count_shown(question: Question, registry: SessionRegistry) -> Answer | None:
 
     Whoever asks may go away at any moment, and come again at once: before alice can press Deny, or by kill -9 of su.
     """
-    answers, key, now = read_answers(registry), shown_key(question.uid), milliseconds_up()
+    answers, key, now = read_answers(registry), taken_back_key(question.uid), milliseconds_up()
     before = answers.get(key)
     strikes = before.strikes + 1 if before is not None and now < before.given + 1000 * HOLD_MOST else 1
     seconds = hold_seconds(question.rules.remember, strikes - TAKEN_BACK_FREE) if strikes > TAKEN_BACK_FREE else 0
@@ -1715,7 +1723,7 @@ def count_answered(question: Question, outcome: Outcome, registry: SessionRegist
 
     Raises OSError.
     """
-    answers, key = read_answers(registry), shown_key(question.uid)
+    answers, key = read_answers(registry), taken_back_key(question.uid)
     if outcome.word in ("allow", "deny", "timeout", "unseen"):
         answers.pop(key, None)
     elif outcome.counted and not outcome.shown:
@@ -1766,8 +1774,8 @@ def enter_queue(question: Question, registry: SessionRegistry) -> tuple[str, str
     people = {waiting.uid for waiting in queue}
     if question.uid not in people and len(people) > WAITING_MOST:
         return "busy", f"{WAITING_MOST} people"
-    if is_weary(question, registry):
-        return "weary", ""
+    if is_taken_back_too_often(question, registry):
+        return "too often", ""
     if sum(waiting.uid == question.uid for waiting in queue) >= SHARING_MOST:
         return "busy", f"{SHARING_MOST} logins of this person"
     pid = os.getpid()
@@ -1848,8 +1856,8 @@ def show(question: Question, outcome: Outcome, loader: str, hangup: Sequence[int
         return
     outcome.owner = column(user_name(desktop.uid))
     with SessionRegistry() as registry:
-        if is_weary(question, registry):
-            outcome.word = "weary"
+        if is_taken_back_too_often(question, registry):
+            outcome.word = "too often"
             return
         missed = [it for it in registry.read("missed", Missed) if it.is_shown() and it.owner_uid == desktop.uid]
         outcome.before = count_shown(question, registry)
@@ -2017,7 +2025,7 @@ def ask_owner(attempt: LoginAttempt, decision: Decision, pamh: Any) -> str:
         "nobody": "nobody to ask",
         "busy": f"{who} are waiting already",
         "gone": "the client has gone away",
-        "weary": "too many questions were taken back",
+        "too often": "too many questions were taken back",
         "broken": f"{who} could not be asked",
     }
     decision.answer = why[word]
@@ -2634,6 +2642,7 @@ class QuestionWindow(MessageWindow):
         self.rest_on(self.deny)
         self.box.finished.connect(self.answered)
         self.watch(self.seen)
+        self.banner: Banner | None = None
         self.over = self.told = self.typing = False  # typing: the key that is being looked at does not count
         self.timeout = float(question["timeout"])
         self.start = time.monotonic()
@@ -2754,7 +2763,8 @@ class QuestionWindow(MessageWindow):
     def finish(self, word: str) -> NoReturn:
         """The last word, after which there is nothing left to be seen."""
         say(word)
-        self.banner.withdraw()
+        if self.banner:
+            self.banner.withdraw()
         leave("")
 
     def run_out(self) -> None:
@@ -2765,7 +2775,8 @@ class QuestionWindow(MessageWindow):
             self.finish(word)
         say(word)
         os.dup2(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC), 1)
-        self.banner.withdraw()
+        if self.banner:
+            self.banner.withdraw()
         self.become_note([*self.question.get("missed", ()), self.question])
 
     def become_note(self, missed: list[dict[str, Any]]) -> None:

@@ -46,6 +46,7 @@ BAD_WAYS = {
     "descriptors 0 to 2 closed": ["closed 0", "closed 1", "closed 2"],
     "SIGCHLD ignored": ["sigchld ignore"],
     "SIGCHLD handled, and every child reaped": ["sigchld reap"],
+    "less memory than Qt needs": ["limit as 134217728"],
     "16 descriptors, umask 0777, no working directory": ["limit nofile 16", "umask 0777", "folder gone"],
 }
 
