@@ -55,8 +55,10 @@ class Desktop:
     def set_dark(self, dark: bool) -> None: ...
 
     def stop(self) -> None:
+        """Ends the session, and the services that it has left behind: they would be those of the next desktop."""
         run("systemctl", "stop", self.unit, check=False)
         wait_for(lambda: " seat0 " not in run("loginctl", "list-sessions", "--no-legend").stdout, "alice has left")
+        run("systemctl", "stop", f"user@{pwd.getpwnam('alice').pw_uid}")
 
     def start_program(self, *command: str) -> None:
         """Starts a program on the desktop, as its menu would."""

@@ -103,7 +103,9 @@ class Kde(Desktop):
 
     def is_there(self) -> bool:
         names = run(*as_alice("busctl", "--user", "list", "--acquired", "--no-legend"), check=False).stdout
-        return "org.kde.plasmashell" in names and "org.freedesktop.Notifications" in names
+        scripting = ["org.kde.KWin", "/Scripting", "org.kde.kwin.Scripting", "isScriptLoaded", "s", "any"]
+        takes_scripts = run(*as_alice("busctl", "--user", "call", *scripting), check=False).returncode == 0
+        return takes_scripts and "org.kde.plasmashell" in names and "org.freedesktop.Notifications" in names
 
     def window_of_kwin(self) -> str:
         tree = run("xwininfo", "-root", "-tree", env=self.environment).stdout
