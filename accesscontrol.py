@@ -2423,13 +2423,14 @@ def know_the_scale() -> None:
     wait = ["/usr/bin/gdbus", "wait", "--session", "--timeout", "3", name]
     try:
         waker.connect(f"/tmp/.X11-unix/X{display[1]}")  # nosec B108  # where X servers have their sockets
-        subprocess.run(wait, stderr=subprocess.DEVNULL, timeout=5, check=False)  # nosec B603
+        subprocess.run(wait, stdin=subprocess.DEVNULL, capture_output=True, timeout=5, check=False)  # nosec B603
     except (OSError, subprocess.SubprocessError):
         return
     scale = bus_property(name, "UiScalingFactor")
     if isinstance(scale, int):
-        larger = desktop_setting("org.gnome.desktop.interface", "text-scaling-factor") or 1
-        os.environ.setdefault("QT_FONT_DPI", str(round(96 * scale * larger)))
+        larger = desktop_setting("org.gnome.desktop.interface", "text-scaling-factor")
+        dpi = 96 * scale * (larger if isinstance(larger, float) else 1)
+        os.environ.setdefault("QT_FONT_DPI", str(round(dpi)))
 
 
 def dress(app: QApplication) -> None:
