@@ -100,7 +100,7 @@ def test_who_takes_questions_back_again_and_again_is_no_longer_asked_about(deskt
     with desktop.watched() as history:
         assert desktop.knock("bob").refusal() == TOO_MANY
         assert desktop.knock("bob", password="bob-pw").refusal() == TOO_MANY
-    assert len(history) <= 1, "no window came up"
+    assert set().union(*history) == history[0], "no window came up, though the one before may have gone"
     carol = desktop.knock("carol")
     desktop.question().click("Allow")
     assert carol.is_let_in()
