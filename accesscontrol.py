@@ -1313,7 +1313,7 @@ HOLD_MOST = 3600  # seconds that a refusal holds for a person, at most
 TAKEN_BACK_FREE = 2  # questions in a row that may be taken back: each one more keeps the person out as a refusal does
 SHELL = """\
 for limit in d f t v; do ulimit -$limit unlimited; done 2>/dev/null
-ulimit -n 1024 2>/dev/null
+{ ulimit -n 1024; ulimit -s 8192; } 2>/dev/null
 exec 3<&0
 "$@" <&3 3<&- & echo $!
 """
@@ -1703,7 +1703,7 @@ def is_taken_back_too_often(question: Question, registry: SessionRegistry) -> bo
     return shown is not None and milliseconds_up() < shown.until
 
 
-def count_shown(question: Question, registry: SessionRegistry) -> Answer | None:
+def count_taken_back(question: Question, registry: SessionRegistry) -> Answer | None:
     """Counts a question as taken back until it has got an answer; returns the count before. Raises OSError.
 
     Whoever asks may go away at any moment, and come again at once: before alice can press Deny, or by kill -9 of su.
@@ -1718,7 +1718,7 @@ def count_shown(question: Question, registry: SessionRegistry) -> Answer | None:
     return before
 
 
-def count_answered(question: Question, outcome: Outcome, registry: SessionRegistry) -> None:
+def forget_taken_back(question: Question, outcome: Outcome, registry: SessionRegistry) -> None:
     """Forgets how many questions were taken back, when one has an answer; or just this one, that nobody can have seen.
 
     Raises OSError.
@@ -1860,7 +1860,7 @@ def show(question: Question, outcome: Outcome, loader: str, hangup: Sequence[int
             outcome.word = "too often"
             return
         missed = [it for it in registry.read("missed", Missed) if it.is_shown() and it.owner_uid == desktop.uid]
-        outcome.before = count_shown(question, registry)
+        outcome.before = count_taken_back(question, registry)
         outcome.counted = True
     told = [{"service": it.service, "user": it.user, "rhost": it.rhost, "since": it.since} for it in missed]
     window = outcome.window = WindowProcess(desktop, {**question.message(), "missed": told}, loader)
@@ -1906,7 +1906,7 @@ def write_down_outcome(question: Question, outcome: Outcome) -> None:
             remember(question, outcome.word, desktop.uid, outcome.owner, registry)
         if window is not None and desktop is not None and outcome.word in ("timeout", "unseen"):
             write_down_missed(question, outcome, window, desktop.uid, registry)
-        count_answered(question, outcome, registry)
+        forget_taken_back(question, outcome, registry)
         leave_queue(question, registry)
 
 
