@@ -1024,7 +1024,7 @@ class Lock:
         """Waits for the lock, and takes it."""
         seen: tuple[int, bytes] | None = None
         since = time.monotonic()
-        while not self.is_taken():
+        while not self.try_to_take():
             now = time.monotonic()
             holder = lock_holder(self.descriptor), os.pread(self.descriptor, 64, 0)
             if holder != seen:
@@ -1036,7 +1036,7 @@ class Lock:
             time.sleep(0.005 + os.urandom(1)[0] / 12750)  # 5 to 25 ms, for all alike: nobody is kept from it for ever
         write_lock_line(self.descriptor)
 
-    def is_taken(self) -> bool:
+    def try_to_take(self) -> bool:
         """Takes the lock if it is free; returns whether it was."""
         import fcntl
 
@@ -2260,12 +2260,14 @@ class Banner:
         self.at_the_end(self.end)
 
     def at_the_end(self, call: Callable[[int, Any], None] | None) -> None:
+        """Has this called when a signal is to end the process, or nothing any more."""
         import signal
 
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, call or signal.SIG_DFL)
 
     def end(self, number: int, _: Any) -> None:
+        """Withdraws the notification, and ends the process by the signal that has come."""
         self.withdraw()
         os.kill(os.getpid(), number)
 
@@ -2418,11 +2420,11 @@ def know_the_scale() -> None:
     if not release.isdecimal() or int(release) < 47:  # which does not tell it
         return
     name = "org.gnome.Mutter.X11"
-    waker = _socket.socket(_socket.AF_UNIX)
-    waker.settimeout(3)
+    server = _socket.socket(_socket.AF_UNIX)
+    server.settimeout(3)
     wait = ["/usr/bin/gdbus", "wait", "--session", "--timeout", "3", name]
     try:
-        waker.connect(f"/tmp/.X11-unix/X{display[1]}")  # nosec B108  # where X servers have their sockets
+        server.connect(f"/tmp/.X11-unix/X{display[1]}")  # nosec B108  # where X servers have their sockets
         subprocess.run(wait, stdin=subprocess.DEVNULL, capture_output=True, timeout=5, check=False)  # nosec B603
     except (OSError, subprocess.SubprocessError):
         return
