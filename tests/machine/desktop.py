@@ -102,6 +102,12 @@ def free_the_seat() -> None:
     assert becomes_free(), f"nobody takes the seat from {active_session()}"
 
 
+def free_the_display(number: int) -> None:
+    """Removes what an X server of somebody else has left of a display: one of another user could not start there."""
+    for left in (f"/tmp/.X11-unix/X{number}", f"/tmp/.X{number}-lock"):
+        Path(left).unlink(missing_ok=True)
+
+
 def comes_up(start: Callable[[], None], there: Callable[[], object], what: str) -> None:
     """Starts a display manager, and waits until it is there. One start in a thousand comes to nothing: then, again."""
     for _ in range(3):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from desktop import NOT_ALLOWED, Desktop, active_session, manages_windows
+from desktop import NOT_ALLOWED, Desktop, active_session, free_the_display, manages_windows
 from limits import inside_at_a_console, needs_logind
 from machine import run, wait_for
 
@@ -48,8 +48,7 @@ def console_on_the_seat(nobody_there: Desktop) -> Iterator[pexpect.spawn]:
 @contextmanager
 def startx(console: pexpect.spawn) -> Iterator[Desktop]:
     """Within the block, carol has a desktop."""
-    Path("/tmp/.X11-unix/X1").unlink(missing_ok=True)  # of root's, her X server could not replace it
-    Path("/tmp/.X1-lock").unlink(missing_ok=True)
+    free_the_display(1)
     console.sendline(STARTX)
     try:
         wait_for(lambda: manages_windows(":1", HERS), "carol's desktop is there")

@@ -11,7 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from desktop import AUTOLOGIN, Desktop, Window, active_session, alice_is_there, comes_up, manages_windows
+from desktop import (
+    AUTOLOGIN,
+    Desktop,
+    Window,
+    active_session,
+    alice_is_there,
+    comes_up,
+    free_the_display,
+    manages_windows,
+)
 from host import PASSING
 from limits import needs_logind
 from machine import KEYS, run, wait_for
@@ -96,6 +105,7 @@ exec openbox
 @pytest.mark.parametrize("locale", LOCALES[:3], ids=lambda it: it["LC_ALL"])
 def test_of_the_owner(nobody_there: Desktop, juergen: str, service, locale: dict[str, str], journal) -> None:
     service("tests-desktop", ON_THE_SEAT)
+    free_the_display(1)
     how = ["--property=PAMName=tests-desktop", "--property=User=4711", *(f"--setenv={fact}" for fact in ON_DISPLAY_1)]
     run("systemd-run", "--unit=tests-desktop", "--collect", *how, "sh", "-c", HIS_DESKTOP)
     try:

@@ -15,6 +15,7 @@ from desktop import (
     Desktop,
     active_session,
     comes_up,
+    free_the_display,
     greeter_is_there,
     manages_windows,
     stop,
@@ -65,6 +66,7 @@ def carol_has_gone() -> bool:
 def carols_desktop(service) -> Iterator[Desktop]:
     """carol has a session on the same seat, on display :1."""
     service("tests-desktop", ON_THE_SEAT)
+    free_the_display(1)
     with carol_on_the_seat("env", "DISPLAY=:1", "sh", "-c", SECOND_DESKTOP):
         wait_for(lambda: manages_windows(":1", ""), "carol's desktop is there")
         yield Desktop(":1", "")
