@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from host import nobody_is_about_to_leave
-from machine import run, ssh
+from limits import wait_until_gone
+from machine import flush_auth_log, run, ssh
 from test_install import (
     CHECKOUT,
     PLACES,
@@ -70,6 +71,8 @@ def test_the_proof_leaves_no_trace_in_logs_and_state(
 ) -> None:
     assert ssh("bob").returncode == 0
     nobody_is_about_to_leave()
+    wait_until_gone(["bob"])
+    flush_auth_log()
     state = picture(Path("/run/pam-accesscontrol"), moment=True)
     journal, authlog, monthly_log = map(request.getfixturevalue, ("journal", "authlog", "monthly_log"))
     pattern, by, _ = BROKEN["ignores in session"]
