@@ -146,7 +146,8 @@ def test_a_tiny_stack_lets_nobody_in_who_may_not(kib: int, world: World, empty) 
     def make() -> OddHost:
         return OddHost(under=[*world.inside, "prlimit", f"--stack={kib << 10}"])
 
-    assert outcome(make, "carol") == ("refused" if kib == 256 else outcome(make, "carol")) != "in"
+    carols = outcome(make, "carol")  # near the limit, one run may crash and the next one not
+    assert carols == "refused" if kib == 256 else carols != "in"
     bobs, with_an_empty_plugin = outcome(make, "bob"), outcome(make, "bob", "empty")
     assert bobs == "in" if kib == 256 else bobs in ("in", with_an_empty_plugin, "SIGSEGV")
 
