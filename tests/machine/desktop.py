@@ -131,9 +131,18 @@ def words_of(pid: int) -> list[str]:
         return []
 
 
+def parent_of(pid: int) -> int:
+    """The process that has started another, 0 if there is none, or no longer."""
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return 0
+
+
 def processes(wanted: Callable[[list[str]], bool]) -> list[int]:
-    pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
-    return [pid for pid in pids if wanted(words_of(pid))]
+    """The processes whose command line is wanted. A child that has only just been forked, and still has the line of its
+    parent, is none of its own."""
+    found = {pid: words for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if wanted(words := words_of(pid))}
+    return [pid for pid, words in found.items() if found.get(parent_of(pid)) != words]
 
 
 def window_processes() -> list[int]:
@@ -185,10 +194,6 @@ def held_by(pid: int) -> set[str]:
     except FileNotFoundError:  # it has just been closed
         pass
     return found
-
-
-def parent_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def cgroup_of(pid: int) -> str:
