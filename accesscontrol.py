@@ -3522,8 +3522,8 @@ def explain(name: str, user: str, address: str, caller: str) -> int:
     if address and address != "LOCAL" and parse_address(address) is None:
         raise UsageError(f"{printable(address)} is no address: IPv4, IPv6, or LOCAL")
     service = pam_service(name)
-    if caller and service not in CALLER_SERVICES and not service.startswith("su"):
-        raise UsageError(f"nobody else calls {printable(name)}: --caller is for su and sudo")
+    if caller and service not in ("su", "su-l", "sudo", "sudo-i", "doas"):
+        raise UsageError(f"a rule for {printable(name)} sees no caller: --caller is for su, sudo and doas")
     if service in CALLER_SERVICES:
         user = caller or user
     attempt = LoginAttempt(service, user, "" if address == "LOCAL" else address, caller)
@@ -3704,7 +3704,7 @@ def parse_arguments(arguments: list[str]) -> Any:
     one = add("explain", "tell what a login attempt would meet, and why",
               "Prints the outcome, the rule, groups and limits.\nStatus: 0 let in, 1 refused, 2 usage, 3 asked about.",
               "pam-accesscontrol explain SSH bob 192.0.2.7\n         pam-accesscontrol explain --caller erin SU bob")
-    one.add_argument("--caller", default="", metavar="USER", help="who calls su or sudo")
+    one.add_argument("--caller", default="", metavar="USER", help="who calls su, sudo or doas")
     one.add_argument("service", metavar="SERVICE", help="SSH, TTY, XDM, or a PAM service such as su")
     one.add_argument("user", metavar="USER", help="a login name; for sudo, the caller's")
     one.add_argument("address", nargs="?", default="", metavar="ADDRESS", help="where from (default: LOCAL)")

@@ -145,6 +145,14 @@ def test_rules_for_sudo_mean_the_caller(su_and_sudo, rules) -> None:
     assert explain("--caller", "bob", "sudo-i", "root")[0] == REFUSED
 
 
+@pytest.mark.parametrize("name", ["polkit-1", "supper"])
+def test_a_caller_is_no_part_of_what_other_services_tell_pam(name: str, service) -> None:
+    service(name, PASSING)
+    told = command("explain", "--caller", "erin", name, "bob")
+    assert (told.returncode, told.stdout) == (USAGE, "")
+    assert told.stderr.startswith(f"pam-accesscontrol: a rule for {name} sees no caller")
+
+
 def test_who_asked_for_su_is_told_with_the_prompt(su_and_sudo, rules) -> None:
     rules("DEFAULT:OPEN\nSU ASK USER bob\n")
     _, lines = explain("--caller", "erin", "SU", "bob")
