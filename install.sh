@@ -70,8 +70,8 @@ misused() {
 
 package_manager() {
     for manager in apt-get zypper dnf pacman; do
-        ! command -v "$manager" >/dev/null || printf '%s\n' "$manager"
-    done | head -n 1
+        ! command -v "$manager" >/dev/null || { printf '%s\n' "$manager" && return; }
+    done
 }
 
 package_with() { # python, pam_python, qt or wayland: what the distribution calls it, if it has it
@@ -125,8 +125,8 @@ find_pam_python() {
     for found in /lib/*/security/pam_python.so /usr/lib/*/security/pam_python.so \
         /lib64/security/pam_python.so /usr/lib64/security/pam_python.so \
         /lib/security/pam_python.so /usr/lib/security/pam_python.so; do
-        [ ! -e "$found" ] || printf '%s\n' "$found"
-    done | head -n 1
+        [ ! -e "$found" ] || { printf '%s\n' "$found" && return; }
+    done
 }
 
 where_it_looks_for_modules() { # it has that compiled in
@@ -335,8 +335,8 @@ put_the_command_in() {
 
 vendor_file() { # SERVICE
     for vendor in $vendor_folders; do
-        [ ! -f "$vendor/$1" ] || printf '%s\n' "$vendor/$1"
-    done | head -n 1
+        [ ! -f "$vendor/$1" ] || { printf '%s\n' "$vendor/$1" && return; }
+    done
 }
 
 has_a_file() { # SERVICE
@@ -393,7 +393,7 @@ put_in_order() { # SERVICE: behind those that it includes
 }
 
 choose_the_services() {
-    known=$(/usr/bin/python3 -I "$stage/accesscontrol.py" --services | awk '{ print $2 }')
+    known=$(/usr/bin/python3 -I "$stage/loader/accesscontrol.py" --services | awk '{ print $2 }')
     [ -n "$known" ] || fail "accesscontrol.py does not tell which services it knows; no service was changed"
     wanted='' seen=''
     for service in $known $smartcards $(guarded_already) $named; do
