@@ -67,13 +67,19 @@ def run(*command: str, check: bool = True, input: str = "", timeout: float = 60,
 
 
 def wait_for(predicate: Callable[[], Found], what: str, timeout: float = 60) -> Found:
-    """Wait until the predicate is true and return what it returned; fail with `what` when it never is."""
+    """Wait until the predicate is true and return what it returned; fail with `what` when it never is.
+
+    It rests for as long as it looks, since others need the processor for what it waits for.
+    """
     deadline = time.monotonic() + timeout
-    while not (found := predicate()):
-        if time.monotonic() > deadline:
+    while True:
+        began = time.monotonic()
+        if found := predicate():
+            return found
+        looked = time.monotonic()
+        if looked > deadline:
             raise AssertionError(f"waited {timeout:g} seconds in vain: {what}")
-        time.sleep(0.02)
-    return found
+        time.sleep(max(0.02, min(looked - began, 0.5)))
 
 
 # ------------------------------------------------------------------------------------------------------------------ ssh

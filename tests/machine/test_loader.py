@@ -27,7 +27,9 @@ from test_install import (
     _su_refuses_without_delay,
     compiled,
     install,
+    keep,
     picture,
+    put_back,
 )
 
 __all__ = ["_put_back", "_su_refuses_without_delay"]  # fixtures
@@ -35,11 +37,18 @@ __all__ = ["_put_back", "_su_refuses_without_delay"]  # fixtures
 HEADER = 16  # bytes; see importlib/_bootstrap_external.py
 
 
-@pytest.fixture(autouse=True)
-def _su_is_guarded(_put_back: None, rules: Callable[[str], None]) -> Iterator[None]:
-    rules("DEFAULT:CLOSE\nALL OPEN USER bob,root\n")
+@pytest.fixture(autouse=True, scope="module")
+def _su_is_guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    kept = tmp_path_factory.mktemp("kept") / "without-su.tar"
+    keep(kept)
     assert install(CHECKOUT, "su").returncode == 0
     yield
+    put_back(kept)
+
+
+@pytest.fixture(autouse=True)
+def _rules(rules: Callable[[str], None]) -> None:
+    rules("DEFAULT:CLOSE\nALL OPEN USER bob,root\n")
 
 
 def replace(change: Callable[[bytes], bytes]) -> Callable[[], object]:

@@ -31,8 +31,8 @@ def _refused(rules) -> Iterator[None]:
 def without_command(user: str, *options: str) -> Iterator[subprocess.Popen[str]]:
     """A client that wants no command to be run, only to be connected."""
     line, environment = ssh_command(user, None, options=["-N", *options])
-    pipe = subprocess.PIPE
-    with subprocess.Popen(line, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment) as client:
+    nothing = subprocess.DEVNULL  # of a pipe that nobody reads, it would wait for room
+    with subprocess.Popen(line, stdin=nothing, stdout=nothing, stderr=nothing, text=True, env=environment) as client:
         try:
             yield client
         finally:
