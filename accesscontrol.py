@@ -3561,20 +3561,27 @@ def expected_outcome(decision: Decision, attempt: LoginAttempt, full: bool) -> t
         return REFUSED, "refused, since a limit is full"
     if decision.verdict == "OPEN":
         return LET_IN, "let in"
-    held = refusal_holds(attempt.person.uid) if os.geteuid() == 0 else 0
-    if held > 0:
-        return REFUSED, f"refused, since a refusal by the owner holds for {duration(held)} more"
+    why = what_keeps_out(attempt.person.uid) if os.geteuid() == 0 else ""
+    if why:
+        return REFUSED, f"refused, since {why}"
     status, _ = whom_to_ask(decision.rules)
     if status == ASKED:
         return status, "asked about"
     return status, "let in, since nobody is there to ask" if status == LET_IN else "refused, since nobody can be asked"
 
 
-def refusal_holds(uid: int) -> float:
-    """For how many seconds a refusal by the owner still holds for a person. Raises OSError."""
+def what_keeps_out(uid: int) -> str:
+    """Why the owner would not even be asked about a person, and for how long, empty if they would. Raises OSError."""
     with SessionRegistry() as registry:
-        answer = read_answers(registry).get(person_key(uid))
-    return (answer.until - milliseconds_up()) / 1000 if answer else 0
+        answers = read_answers(registry)
+    for key, why in (
+        (person_key(uid), "a refusal by the owner holds"),
+        (taken_back_key(uid), "too many questions were taken back, which holds"),
+    ):
+        seconds = (answers[key].until - milliseconds_up()) / 1000 if key in answers else 0
+        if seconds > 0:
+            return f"{why} for {duration(seconds)} more"
+    return ""
 
 
 def whom_to_ask(rules: RuleFile) -> tuple[int, str]:

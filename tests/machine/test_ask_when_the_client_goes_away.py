@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from desktop import Desktop, Login, askers, logins_under_way, waiting_for_an_answer
-from machine import wait_for
+from machine import run, wait_for
 
 pytest_plugins = ["desktop_fixtures"]
 
@@ -101,6 +101,9 @@ def test_who_takes_questions_back_again_and_again_is_no_longer_asked_about(deskt
         assert desktop.knock("bob").refusal() == TOO_MANY
         assert desktop.knock("bob", password="bob-pw").refusal() == TOO_MANY
     assert set().union(*history) == history[0], "no window came up, though the one before may have gone"
+    told = run("pam-accesscontrol", "explain", "SSH", "bob", check=False)
+    assert told.returncode == 1
+    assert told.stdout.startswith("refused, since too many questions were taken back, which holds for ")
     carol = desktop.knock("carol")
     desktop.question().click("Allow")
     assert carol.is_let_in()
