@@ -3337,8 +3337,27 @@ def half_guarded_services() -> list[str]:
     return [name for name in ours if name not in guarded]
 
 
+def sshd_service() -> str:
+    """The PAM service that sshd asks, empty for none, as far as root is told; see sshd_config(5)."""
+    import subprocess  # nosec B404  # with constant commands
+
+    try:
+        told = subprocess.run(  # nosec B603
+            ["/usr/sbin/sshd", "-T"], check=False, capture_output=True, encoding="utf-8", errors="replace", timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "sshd"
+    settings = dict(line.split(" ", 1) for line in told.stdout.splitlines() if " " in line)
+    return "" if settings.get("usepam") == "no" else settings.get("pamservicename", "sshd").lower()
+
+
 def unguarded_ways(service: str) -> Iterator[str]:
     """Why a guarded service may not come past the plugin: a line that is missing, or one that others leave out."""
+    asked = sshd_service() if service == "sshd" else service
+    if not asked:
+        yield why_not_judged(asked)
+    elif asked != service:
+        yield f"sshd_config: PAMServiceName is {printable(asked)}, so no rule for SSH is asked"
     own = read_text(pam_file(service))
     for kind in PAM_TYPES:
         lines = list(pam_lines(service, kind))
@@ -3526,15 +3545,16 @@ def explain(name: str, user: str, address: str, caller: str) -> int:
         raise UsageError(f"a rule for {printable(name)} sees no caller: --caller is for su, sudo and doas")
     if service in CALLER_SERVICES:
         user = caller or user
-    attempt = LoginAttempt(service, user, "" if address == "LOCAL" else address, caller)
+    asked = sshd_service() if service == "sshd" else service
+    attempt = LoginAttempt(asked or service, user, "" if address == "LOCAL" else address, caller)
     place = f"from {attempt.rhost}" if attempt.rhost else "locally"
     who = f"{printable(user)} {OVER.get(attempt.name, f'over {attempt.name}')} {place}"
-    if service not in guarded_services():
-        why = "it has no PAM file" if not pam_file(service) else "run install.sh"
-        print(f"let in: {who}: {service} is not guarded, so no rule is asked ({why})")
+    why = why_not_judged(asked)
+    if why:
+        print(f"let in: {who}: {why}")
         return LET_IN
-    must_be_readable(rule_file_of(service))
-    rules = load_rules(rule_file_of(service))
+    must_be_readable(rule_file_of(asked))
+    rules = load_rules(rule_file_of(asked))
     decision = decide(rules, attempt)
     full, limits = look_at_limits(decision, attempt)
     status, outcome = expected_outcome(decision, attempt, full)
@@ -3551,6 +3571,16 @@ def explain(name: str, user: str, address: str, caller: str) -> int:
         by = f", asked by {printable(caller)}" if caller and attempt.name == "SU" else ""
         print(f"prompt  {whom_to_ask(rules)[1]}{by}")
     return status
+
+
+def why_not_judged(service: str) -> str:
+    """Why no rule is asked about a login attempt with this PAM service, which is empty for none; empty if one is."""
+    if not service:
+        return "sshd_config: UsePAM is no, so no rule is asked"
+    if service in guarded_services():
+        return ""
+    why = "run install.sh" if pam_file(service) else "it has no PAM file"
+    return f"{service} is not guarded, so no rule is asked ({why})"
 
 
 def expected_outcome(decision: Decision, attempt: LoginAttempt, full: bool) -> tuple[int, str]:
