@@ -8,6 +8,7 @@ The desktop itself is a fixture, in desktop_fixtures.py.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pwd
@@ -172,9 +173,11 @@ def hold_of(user: str) -> float:
 
 
 def hold_runs_out(user: str) -> None:
-    """Makes it as if the seconds for which a person is kept out had gone by."""
-    rows = [fields[:5] + fields[4:5] + fields[6:] if fields[0] == key_of(user) else fields for fields in answers()]
-    (STATE / "answers").write_text("".join("\t".join(fields) + "\n" for fields in rows))
+    """Makes it as if the seconds for which a person is kept out had gone by. A logout may be about to write, too."""
+    with open(STATE / "lock", "r+b") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        rows = [fields[:5] + fields[4:5] + fields[6:] if fields[0] == key_of(user) else fields for fields in answers()]
+        (STATE / "answers").write_text("".join("\t".join(fields) + "\n" for fields in rows))
 
 
 def answers() -> list[list[str]]:
