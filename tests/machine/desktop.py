@@ -284,7 +284,11 @@ class Desktop:
                     return window
             return None
 
-        return wait_for(shown, f"a window{part_of_title}is shown")
+        try:
+            return wait_for(shown, f"a window{part_of_title}is shown")
+        except AssertionError:
+            print(run("journalctl", "-q", "-o", "cat", "-n", "20", "SYSLOG_IDENTIFIER=pam-accesscontrol").stdout)
+            raise
 
     def note(self, *other_than: Window) -> Window:
         """Waits for the note that a question leaves which nobody answered."""
