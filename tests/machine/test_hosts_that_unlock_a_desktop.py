@@ -55,7 +55,7 @@ def enter(greeter: Lightdm, password: str, outcome: Callable[[], object], what: 
             return bool(wait_for(outcome, what, timeout=20))
         return False
 
-    wait_for(comes_to_it, what)
+    wait_for(comes_to_it, what, timeout=180)  # some of what is typed is lost on a busy machine
 
 
 @pytest.mark.parametrize("reason", UNLOCKS)
