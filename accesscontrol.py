@@ -3580,7 +3580,7 @@ def why_not_judged(service: str) -> str:
     if service in guarded_services():
         return ""
     why = "run install.sh" if pam_file(service) else "it has no PAM file"
-    return f"{service} is not guarded, so no rule is asked ({why})"
+    return f"{printable(service)} is not guarded, so no rule is asked ({why})"
 
 
 def expected_outcome(decision: Decision, attempt: LoginAttempt, full: bool) -> tuple[int, str]:
