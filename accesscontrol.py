@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """pam-accesscontrol: who may log in to this machine, over which service.
 
-pam_python.so loads this module into sshd, login and the display managers, and calls its pam_sm_* functions. The command
-pam-accesscontrol is the same module. From top to bottom: text, the rules, the decision, who is logged in, the question,
-the windows, the log, the PAM functions, the command.
+PAM calls it in two ways. pam_python.so loads this module into sshd, login and the display managers, which root starts,
+and calls its pam_sm_* functions. For every other service, pam_exec.so starts it as a process of root's own, by the
+command `pam`: whoever starts a program, su for example, chooses what Python finds in it. The command pam-accesscontrol
+is the same module. From top to bottom: text, the rules, the decision, who is logged in, the question, the windows, the
+log, the calls by PAM, the command.
 
 install.sh compiles this file once, so its length costs a login nothing; an import does. What takes more than a tenth of
 a millisecond to import (tests/BENCHMARK.md) is imported where it is used.
@@ -53,8 +55,11 @@ SERVICES = {
 GREETERS = (  # they ask who somebody is, and log nobody in
     *("lightdm-greeter", "sddm-greeter", "greetd-greeter", "gdm-launch-environment", "plasmalogin-greeter"),
 )
-LOCKERS = ("vlock", "physlock", "enlightenment")  # they keep root, and unlock nothing but their caller's own session
-ASKED_IN_SESSION = ("SSH", "TTY", "XDM", "SU")  # they always open a session; every other service is asked in account
+PAM_PYTHON_SERVICES = (  # root starts them, with root's environment; pam_exec.so calls the plugin for all others
+    *(service for services in SERVICES.values() for service in services),
+    *("vsftpd", "exim", "exim4"),  # take SIGCHLD away, by which pam_exec.so before 1.5.3 refuses (measured)
+)
+ASKED_IN_SESSION = ("SSH", "TTY", "XDM")  # by pam_python.so; all others are asked in account
 CALLER_SERVICES = ("sudo", "sudo-i", "doas", "polkit-1")  # their session is that of the user whom the caller becomes
 NO_SESSION = (  # services that open no session for the person who logs in, or heed no refusal of it (measured)
     *CALLER_SERVICES,
@@ -719,9 +724,10 @@ def why_not(rule: Rule, attempt: LoginAttempt) -> str:
 
 # ---- Who is logged in: sessions that this plugin let in and that live, and those that logind knows besides -----------
 
-STATE_FILES = ("lock", "sessions", "queue", "answers", "missed")
+STATE_FILES = ("lock", "sessions", "granted", "queue", "answers", "missed")
 LOGIND_SESSIONS, LOGIND_SEATS = "/run/systemd/sessions", "/run/systemd/seats"
 NOT_ASKED, CLOSED = "-", "left"  # in the place of an answer's key
+GRANTED_MOST = 1000  # records of whom account let in, who have not opened a session
 HOLDER_PATIENCE = 2.0  # seconds that one process may hold the lock, which takes milliseconds, before it is ended
 LOCK_PATIENCE = 60.0  # seconds; a process that cannot even be killed hangs in the kernel
 STRUCT_FLOCK = "hhqqi4x"  # see fcntl_locking(2)
@@ -764,7 +770,7 @@ class Record:
 class SessionRecord(Record):
     """A session that this plugin let in."""
 
-    pid: int  # of the process that opened it
+    pid: int  # of the host that opened it
     start: int  # of that process, see process_start()
     began: int  # nanoseconds since the boot
     uid: int
@@ -781,18 +787,35 @@ class SessionRecord(Record):
         return same_process(self.pid, self.start, self.uid)
 
 
+class GrantedRecord(Record):
+    """Whom account has let in, for session: pam_exec.so calls each as a process of its own."""
+
+    pid: int  # of the host
+    start: int  # of that process, see process_start()
+    uid: int
+    name: str  # of the service
+    who: str  # user@host
+    requester: str
+    answer: str  # the key of the owner's answer, NOT_ASKED where nobody was there, or empty
+    told: str  # what the log says of the answer
+
+    def is_of(self, attempt: LoginAttempt, host: Host) -> bool:
+        """Whether it is of this person, service, host and, for su, of who asked."""
+        mine = host.pid, host.start, attempt.person.uid, attempt.name, str(attempt), column(attempt.requester)
+        return mine == (self.pid, self.start, self.uid, self.name, self.who, self.requester)
+
+
 def new_session(
-    attempt: LoginAttempt, decision: Decision, answer: str, groups: Iterable[CountedGroup]
+    attempt: LoginAttempt, decision: Decision, host: Host, answer: str, groups: Iterable[CountedGroup]
 ) -> SessionRecord:
-    """The record of the session that this process is about to open. Raises Unknown for a stranger, and OSError."""
+    """The record of the session that the host is about to open. Raises Unknown for a stranger, and OSError."""
     gids = set(attempt.person.gids)
     # Where a directory is away, getgrouplist(3) knows less than the group itself.
     gids.update(group.gid for group in groups if attempt.person.belongs_to(group.entry))
-    start = process_start(os.getpid())
-    if start < 0:
+    if host.start < 0:
         raise FileNotFoundError(2, "there is no /proc, which tells who lives")
     return SessionRecord(
-        pid=os.getpid(), start=start, began=time.clock_gettime_ns(time.CLOCK_BOOTTIME), uid=attempt.person.uid,
+        pid=host.pid, start=host.start, began=time.clock_gettime_ns(time.CLOCK_BOOTTIME), uid=attempt.person.uid,
         gids=f",{','.join(map(str, sorted(gids)))},", since=int(time.time()), name=attempt.name, who=str(attempt),
         action=decision.action, where=column(decision.where), answer=answer,
     )
@@ -877,6 +900,8 @@ class SessionRegistry:
     def __enter__(self) -> SessionRegistry:
         prepare_state_folder()
         self.warnings: list[str] = []  # for the log, which may be slow, and is written without the lock
+        self.ended: list[SessionRecord] = []  # for the log, too
+        self.dead: list[SessionRecord] = []  # sessions that a closer look has left out
         self.lock = Lock()
         try:
             self.lock.take()
@@ -889,6 +914,9 @@ class SessionRegistry:
         self.lock.close()
         for warning in self.warnings:
             syslog(LOG_WARNING, warning)
+        for session in self.ended:
+            syslog(LOG_INFO, f"{session.name} session {session.who}: found ended")
+            monthly(session.name, session.who, session.action, "closed", "found ended")
 
     @functools.cached_property
     def lines(self) -> list[str]:
@@ -918,14 +946,48 @@ class SessionRegistry:
     def write_lines(self, name: str, lines: list[str]) -> None:
         """Puts a state file back whole or, where the disk is full, leaves it as it was. Raises OSError."""
         data = "".join(lines).encode("utf-8", "replace")
-        must_fit(len(data))
         with open(f"{STATE}/{name}.new", "wb", opener=open_private) as file:
             file.write(data)
         os.rename(f"{STATE}/{name}.new", f"{STATE}/{name}")
 
     def add(self, session: SessionRecord) -> None:
-        """Writes a session down; those whose process has ended go."""
-        self.write_lines("sessions", [*(line for line in self.lines if pid_in_use(pid_of(line))), session.line()])
+        """Writes a session down; those whose process has ended go, which the log is told of unless PAM closed them."""
+        kept: list[str] = []
+        gone: list[str] = []
+        for line in self.lines:
+            (kept if pid_in_use(pid_of(line)) else gone).append(line)
+        self.write_lines("sessions", [*kept, session.line()])
+        ended = [*self.dead, *map(SessionRecord.parse, gone)]
+        self.ended += [it for it in ended if it is not None and it.answer != CLOSED]
+
+    def look_closer(self, uid: int | None = None) -> None:
+        """Leaves out the sessions, of one person or of all, whose pid another process has by now."""
+        dead = [it for it in self.sessions if uid in (None, it.uid) and not it.lives()]
+        self.sessions = [it for it in self.sessions if it not in dead]
+        gone = {it.line() for it in dead}
+        self.lines = [line for line in self.lines if line not in gone]
+        self.dead += dead
+
+    def open_in(self, host: Host, attempt: LoginAttempt) -> SessionRecord | None:
+        """The session that a host has already opened for a person."""
+        mine = host.pid, host.start, attempt.name, str(attempt)
+        found = (it for it in self.sessions if (it.pid, it.start, it.name, it.who) == mine and it.answer != CLOSED)
+        return next(found, None)
+
+    def take_granted(self, attempt: LoginAttempt, host: Host) -> GrantedRecord | None:
+        """Takes away what account has written down of a login attempt; None where it has written nothing."""
+        records = self.read("granted", GrantedRecord)
+        mine = next((it for it in records if it.is_of(attempt, host)), None)
+        if mine is not None:
+            self.write("granted", [it for it in records if it is not mine])
+        return mine
+
+    def grant(self, granted: GrantedRecord) -> None:
+        """Writes down whom account has let in; of one person by one host, the last time counts."""
+        others = [it for it in self.read("granted", GrantedRecord) if pid_in_use(it.pid)]
+        same = granted.line().rsplit("\t", 2)[0]
+        kept = [it for it in others if it.line().rsplit("\t", 2)[0] != same]
+        self.write("granted", [*kept[-GRANTED_MOST:], granted])
 
     def close(self, session: SessionRecord) -> None:
         """Marks a session as closed by PAM: logind learns of its end up to 0.1 s later (measured)."""
@@ -974,50 +1036,21 @@ def open_private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
-def must_fit(size: int) -> None:
-    """Raises OSError where the host may not make a file so large, and would be ended for it. See setrlimit(2)."""
-    with open("/proc/self/limits", "rb", buffering=0) as file:
-        most = (file.read(4096) or b"").partition(b"Max file size")[2].split(None, 1)[0]
-    if most.isdigit() and int(most) < size:
-        raise OSError(27, "File too large")
-
-
 class Lock:
     """The lock of the state folder. Raises OSError.
 
-    Whoever runs a guarded su may stop it with a signal at the moment at which it holds the lock, or freeze its cgroup.
+    Whoever runs a guarded su may freeze its cgroup at the moment at which our process in it holds the lock.
     So a process that is seen to hold it for HOLDER_PATIENCE seconds is ended. The kernel says which one that is: a
     record lock, not flock(2), whose holder cannot be asked for. See fcntl_locking(2).
-
-    A process that ends closes its descriptors from the lowest one on, and one of them may be of a file on a FUSE file
-    system of the caller's, that never closes: then not even SIGKILL gives back a lock above it (measured). So the lock
-    takes the place of the lowest descriptor that could do so, of those that a user can have chosen: closing a file
-    drops the host's own locks on it, see fcntl_locking(2).
     """
 
     def __init__(self) -> None:
-        import fcntl
-
         self.priority: tuple[int, int] | None = None  # of this process, while it has another one
-        self.descriptor = opened = open_private(f"{STATE}/lock", os.O_RDWR | os.O_CREAT)
-        self.kept = -1  # what stood in its place
-        chosen = opened if os.getuid() != 0 else min(opened, 3)
-        below = next(filter(may_never_close, range(chosen)), -1)
-        if below >= 0:
-            try:
-                self.inheritable = os.get_inheritable(below)
-                self.kept = fcntl.fcntl(below, fcntl.F_DUPFD_CLOEXEC, opened)
-                self.descriptor = os.dup2(opened, below, inheritable=False)
-            finally:
-                os.close(opened)
+        self.descriptor = open_private(f"{STATE}/lock", os.O_RDWR | os.O_CREAT)
 
     def close(self) -> None:
-        """Gives back the lock, and what was as it was."""
-        if self.kept < 0:
-            os.close(self.descriptor)
-        else:
-            os.dup2(self.kept, self.descriptor, self.inheritable)
-            os.close(self.kept)
+        """Gives back the lock and the priority."""
+        os.close(self.descriptor)
         self.run_as_before()
 
     def take(self) -> None:
@@ -1076,19 +1109,9 @@ class Lock:
             pass
 
 
-def may_never_close(descriptor: int) -> bool:
-    """Whether a descriptor may be of a file on FUSE, which keeps waiting whoever closes it."""
-    try:
-        about = os.fstat(descriptor)
-    except OSError as error:
-        return error.errno != 9  # EBADF; root may not even look at what is on another user's FUSE
-    return stat.S_ISREG(about.st_mode) and os.major(about.st_dev) == 0  # on no disk
-
-
 def write_lock_line(descriptor: int) -> None:
     """Writes down who has taken the lock, and when: one that takes it twice does not keep it."""
     try:
-        must_fit(64)
         os.pwrite(descriptor, b"%-20d %-20d\n" % (os.getpid(), time.monotonic_ns()), 0)
     except OSError:
         pass  # there is no room: the kernel knows the holder all the same
@@ -1209,7 +1232,7 @@ class OpenSessions:
 
 
 def take_place(
-    attempt: LoginAttempt, decision: Decision, limits: Sequence[Limit], answer: str = ""
+    attempt: LoginAttempt, decision: Decision, host: Host, limits: Sequence[Limit], answer: str = ""
 ) -> SessionRecord | None:
     """Checks that every limit has room and, for a session (`answer` set), takes the place in the same step.
 
@@ -1219,7 +1242,7 @@ def take_place(
     try:
         groups = counted_groups(limits, attempt.person.uid)
         limits = [limit for limit in limits if limit.target == "USER" or limit.name is None or limit.name in groups]
-        session = new_session(attempt, decision, answer, groups.values()) if answer else None
+        session = new_session(attempt, decision, host, answer, groups.values()) if answer else None
         while True:
             for uid in {it.uid for it in logind_sessions()} if groups else ():
                 for group in groups.values():
@@ -1266,11 +1289,10 @@ def find_full_limit(
     if all(limit.target == "GROUP" and most < limit.most for limit in limits):
         return None  # fewer sessions than people may be in
     # Who is in already does not count again, so of them a closer look comes first.
-    registry.sessions = [it for it in registry.sessions if it.uid != person.uid or it.lives()]
+    registry.look_closer(person.uid)
     sessions = OpenSessions(registry.sessions, logind)
     if not all(sessions.look_at(limit, person, groups)[0] for limit in limits):
-        registry.sessions = [it for it in registry.sessions if it.lives()]
-        registry.lines = [it.line() for it in registry.sessions]
+        registry.look_closer()
         sessions = OpenSessions(registry.sessions, logind)
     for limit in limits:
         has_room, told, uids = sessions.look_at(limit, person, groups)
@@ -1572,8 +1594,6 @@ class WindowProcess:
                 stderr=subprocess.DEVNULL,
                 env={"HOME": home, "USER": name, "LOGNAME": name, "PATH": "/usr/bin:/bin"},
                 cwd="/",
-                user=0,  # in su, the real uid is the caller's, and to that a shell goes back
-                group=0,
                 umask=0o077,
                 start_new_session=True,
             )
@@ -1590,9 +1610,9 @@ class WindowProcess:
         self.adopt(desktop)
 
     def read_line(
-        self, deadline: float, others: Sequence[int] = (), idle: Callable[[], object] | None = None
+        self, deadline: float, watched: dict[int, int] | None = None, idle: Callable[[], object] | None = None
     ) -> str | None:
-        """The next word; empty at its end or when time is up. None when another descriptor is closed at its other end.
+        """The next word; empty at its end or when time is up. None when an event of a watched descriptor has come.
 
         `idle` is called every RENEWED_EVERY seconds; `deadline` is in seconds of time.monotonic().
         """
@@ -1600,8 +1620,8 @@ class WindowProcess:
 
         poll = select.poll()
         poll.register(self.reader, select.POLLIN)
-        for descriptor in others:
-            poll.register(descriptor, POLLRDHUP)
+        for descriptor, events in (watched or {}).items():
+            poll.register(descriptor, events)
         while b"\n" not in self.told:
             left = deadline - time.monotonic()
             if left <= 0 or len(self.told) > 256:
@@ -1807,11 +1827,11 @@ def leave_queue(question: Question, registry: SessionRegistry) -> None:
     registry.write("queue", [*others, *same])
 
 
-def ask(question: Question, loader: str, hangup: Sequence[int]) -> tuple[str, str]:
+def ask(question: Question, loader: str, watched: dict[int, int]) -> tuple[str, str]:
     """Asks the owner of the desktop, unless an answer holds: returns (word, who). Raises OSError and CannotAsk.
 
-    `hangup` are connections whose end takes the question back. One question is on the screen at a time. Nothing is
-    locked meanwhile: who waits is a line in a file, and a line whose process has ended is no place.
+    An event of a watched descriptor, see poll(2), takes the question back. One question is on the screen at a time.
+    Nothing is locked meanwhile: who waits is a line in a file, and a line whose process has ended is no place.
     """
     with SessionRegistry() as registry:
         answer = known_answer(question, registry)
@@ -1823,10 +1843,10 @@ def ask(question: Question, loader: str, hangup: Sequence[int]) -> tuple[str, st
     outcome = Outcome()
     try:
         while not renew_place(question, outcome):
-            if has_hung_up(hangup, RENEWED_EVERY):
+            if has_happened(watched, RENEWED_EVERY):
                 return "gone", "the client"
         if outcome.word == "broken":
-            show(question, outcome, loader, hangup)
+            show(question, outcome, loader, watched)
         return outcome.word, outcome.owner
     finally:
         write_down_outcome(question, outcome)
@@ -1848,7 +1868,7 @@ def renew_place(question: Question, outcome: Outcome) -> bool:
         return queue[0] is mine[0]
 
 
-def show(question: Question, outcome: Outcome, loader: str, hangup: Sequence[int]) -> None:
+def show(question: Question, outcome: Outcome, loader: str, watched: dict[int, int]) -> None:
     """Shows the question to the owner of the desktop; the word is in `outcome`. Raises OSError and CannotAsk."""
     desktop, others = find_desktop()
     if desktop is None:
@@ -1865,10 +1885,10 @@ def show(question: Question, outcome: Outcome, loader: str, hangup: Sequence[int
     told = [{"service": it.service, "user": it.user, "rhost": it.rhost, "since": it.since} for it in missed]
     window = outcome.window = WindowProcess(desktop, {**question.message(), "missed": told}, loader)
     still_here = functools.partial(renew_place, question, Outcome())
-    word = window.read_line(time.monotonic() + SHOWN_WITHIN, hangup, still_here)
+    word = window.read_line(time.monotonic() + SHOWN_WITHIN, watched, still_here)
     outcome.shown = word is None or word == "shown"
     if word == "shown":
-        word = window.read_line(time.monotonic() + 2 * question.rules.timeout + 10, hangup, still_here)
+        word = window.read_line(time.monotonic() + 2 * question.rules.timeout + 10, watched, still_here)
     word = "gone" if word is None else word if word in WORDS else "broken"
     if word == "nobody" and (desktop.type != "tty" or any(has_desktop(session, loader) for session in others)):
         word = "broken"
@@ -1942,13 +1962,13 @@ def write_down_missed(
     registry.write("missed", kept[-20:])
 
 
-def has_hung_up(connections: Sequence[int], seconds: float) -> bool:
-    """Waits so many seconds, or until one of these connections is closed at its other end."""
+def has_happened(watched: dict[int, int], seconds: float) -> bool:
+    """Waits so many seconds, or until an event of a watched descriptor has come; returns whether one has."""
     import select
 
     poll = select.poll()
-    for descriptor in connections:
-        poll.register(descriptor, POLLRDHUP)
+    for descriptor, events in watched.items():
+        poll.register(descriptor, events)
     return bool(poll.poll(seconds * 1000))
 
 
@@ -2002,15 +2022,15 @@ def tell_owner(ended: SessionRecord, attempt: LoginAttempt, remember: int, loade
         write_answers(answers, registry)
 
 
-def ask_owner(attempt: LoginAttempt, decision: Decision, pamh: Any) -> str:
+def ask_owner(attempt: LoginAttempt, decision: Decision, host: Host) -> str:
     """Puts the question where the verdict is ASK; returns the key of the answer, and adds the answer to the decision.
 
     Raises Refused for every answer but Allow, and for nobody to answer where UNATTENDED is CLOSE.
     """
     rules = decision.rules
-    question = Question(attempt, rules, auth_info(pamh))
+    question = Question(attempt, rules, host.auth_info())
     try:
-        word, who = ask(question, loader_of(pamh), connections() if attempt.name == "SSH" else ())
+        word, who = ask(question, host.loader, host.watched(attempt))
     except CannotAsk as reason:
         word, who = "broken", f"the owner ({reason})"
     except (OSError, ValueError, KeyError, RuntimeError, Unknown) as error:
@@ -2030,19 +2050,6 @@ def ask_owner(attempt: LoginAttempt, decision: Decision, pamh: Any) -> str:
     }
     decision.answer = why[word]
     raise Refused(decision, f"Access denied: {SENTENCES[word]}.")
-
-
-def auth_info(pamh: Any) -> str:
-    """How the person proved who they are, as sshd tells a session; see ExposeAuthInfo in sshd_config(5)."""
-    try:
-        return str(pamh.env["SSH_AUTH_INFO_0"] or "")
-    except (KeyError, UnicodeDecodeError):
-        return ""
-
-
-def loader_of(pamh: Any) -> str:
-    """The file that pam_python has loaded, which starts the windows, too: this module, or the loader before it."""
-    return str(getattr(pamh.module, "__file__", None) or MODULE)
 
 
 # ---- The windows: what the desktop's owner sees, in a process of the owner's own -------------------------------------
@@ -2908,21 +2915,6 @@ IGNORED_LOGGED = 50  # lines of a rule file, each with a warning of its own
 syslog_patience = 2.0  # seconds, and none any more once they were waited for in vain
 
 
-def system_time(seconds: float | None = None) -> time.struct_time:
-    """The system's own local time, whatever TZ the host has in its environment: `TZ=ABC+167 su` is anybody's to say."""
-    if "TZ" not in os.environ:
-        return time.localtime(seconds)
-    import datetime
-    from zoneinfo import ZoneInfo
-
-    try:
-        with open("/etc/localtime", "rb") as file:
-            zone: datetime.tzinfo = ZoneInfo.from_file(file)
-    except (OSError, ValueError):
-        zone = datetime.timezone.utc
-    return datetime.datetime.fromtimestamp(time.time() if seconds is None else seconds, zone).timetuple()
-
-
 def syslog(priority: int, message: str) -> None:
     """One line to syslog, facility authpriv; never raises, and never waits for long. See syslog(3).
 
@@ -2930,7 +2922,7 @@ def syslog(priority: int, message: str) -> None:
     """
     global syslog_patience
     try:
-        clock = time.asctime(system_time())[4:19]  # Nov  3 12:03:10, whatever the locale
+        clock = time.asctime()[4:19]  # Nov  3 12:03:10, whatever the locale
         line = "<%d>%s pam-accesscontrol[%d]: %s" % (LOG_AUTHPRIV | priority, clock, os.getpid(), message[:6000])
         log = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
         try:
@@ -2973,19 +2965,18 @@ def log_error(phase: str, outcome: str, error: BaseException) -> None:
         syslog(LOG_ERR, f"{phase}: {outcome}, for an error in the plugin: {type(error).__name__}")
 
 
-def monthly(attempt: LoginAttempt, action: str, outcome: str, why: str) -> None:
+def monthly(service: str, who: str, action: str, outcome: str, why: str) -> None:
     """One line in the month's own file; never raises. The file is root's and adm's, whatever the host's umask."""
     path = LOG_FOLDER
     try:
-        clock = time.strftime("%Y-%m-%d %H:%M:%S", system_time())
+        clock = time.strftime("%Y-%m-%d %H:%M:%S")
         path = f"{LOG_FOLDER}/pam-accesscontrol-{clock[:7]}.log"
-        line = "%s  %-8s  %-6s  %-28s  %-7s  %s\n" % (clock, attempt.name, action, attempt, outcome, why)
+        line = "%s  %-8s  %-6s  %-28s  %-7s  %s\n" % (clock, service, action, who, outcome, why)
         data = line.encode("utf-8", "backslashreplace")
         with open(open_month(path), "ab", buffering=0) as file:
             about = os.fstat(file.fileno())
             if not stat.S_ISREG(about.st_mode) or about.st_uid or about.st_nlink != 1:
                 raise OSError(0, "is not a plain file of root's")
-            must_fit(about.st_size + len(data))
             written = file.write(data)
             if written is not None and written < len(data):  # half a line would spoil the next one
                 os.ftruncate(file.fileno(), os.lseek(file.fileno(), 0, os.SEEK_CUR) - written)
@@ -3009,7 +3000,7 @@ def open_month(path: str) -> int:
     return descriptor
 
 
-# ---- The PAM functions: what pam_python.so calls ---------------------------------------------------------------------
+# ---- The calls by PAM: pam_python.so calls pam_sm_*, and pam_exec.so starts the command `pam` ------------------------
 
 # Display managers that start a session although it was refused (measured): xdm 1.1.11, wdm 1.28, lxdm 0.5.3; sddm 0.19
 # never shows its greeter again. Their process for the login must end then, with this status.
@@ -3017,6 +3008,191 @@ IGNORES_REFUSAL = {"xdm": 1, "wdm": 1, "lxdm": 1, "sddm": 2, "sddm-autologin": 2
 FAIL_DELAY = 2_000_000  # microseconds: what pam_unix asks for after a wrong password, see pam_fail_delay(3)
 SSHD_ENDS_AFTER = (5, 2)  # seconds from a refused session to SIGTERM, and from there to SIGKILL
 OVER = {"SSH": "over SSH", "TTY": "on the console", "XDM": "at the desktop"}
+PHASES = {"auth": "auth", "account": "account", "open_session": "session"}  # by PAM_TYPE, see pam_exec(8)
+DESCRIPTORS_MOST = 4096  # that a process of pam_exec.so's gets, where its host has fewer
+WAITED_FOR_WITHIN = 0.1  # seconds
+
+
+class CallError(Exception):
+    """Why a call by pam_exec.so is refused before any rule is read."""
+
+
+class Progress:
+    """What the calls before this one have come to, for one login attempt."""
+
+    def __init__(self) -> None:
+        self.auth = self.granted = False  # whether auth was called; whether the month's file has its line
+        self.answer = self.told = ""  # the key of the owner's answer or NOT_ASKED, and what the log says of it
+        self.session: SessionRecord | None = None
+
+
+class Host:
+    """The program that calls PAM, as far as a login attempt has to do with it. See pam(3).
+
+    `pid` is the process whose end is the end of the session, and `loader` the file that starts the windows, too.
+    """
+
+    pid: int
+    loader: str
+    asked_in_session: tuple[str, ...] = ()  # the services that are asked in session, where others are in account
+
+    @functools.cached_property
+    def start(self) -> int:
+        """When its process started, see process_start(). Raises OSError."""
+        return process_start(self.pid)
+
+    def is_only(self, uid: int) -> bool:
+        """Whether it is and was nothing but this user, as screen lockers are. Raises OSError."""
+        raise NotImplementedError
+
+    def progress(self, phase: str, attempt: LoginAttempt) -> Progress:
+        """What the calls before this one have come to."""
+        raise NotImplementedError
+
+    def keep(self, attempt: LoginAttempt, progress: Progress) -> None:
+        """Keeps what account has come to, for session."""
+
+    def grants_in_account(self, attempt: LoginAttempt) -> bool:
+        """Whether the log says `granted` in account; otherwise it does in session."""
+        return attempt.service in NO_SESSION
+
+    def auth_info(self) -> str:
+        """How the person proved who they are, as sshd tells a session; see ExposeAuthInfo in sshd_config(5)."""
+        return ""
+
+    def watched(self, attempt: LoginAttempt) -> dict[int, int]:
+        """The descriptors and events, see poll(2), by which whoever asked for the login is seen to go away."""
+        raise NotImplementedError
+
+    def delay(self) -> None:
+        """Has a refusal in auth take as long as a wrong password."""
+
+    def tell(self, phase: str, sentence: str) -> None:
+        """Shows a sentence to the person, where the host has a way to."""
+        raise NotImplementedError
+
+
+class PamPythonHost(Host):
+    """The host where pam_python.so calls the plugin: we are inside its process."""
+
+    asked_in_session = ASKED_IN_SESSION
+
+    def __init__(self, pamh: Any, flags: int) -> None:
+        self.pamh, self.silent = pamh, bool(flags & pamh.PAM_SILENT)
+        self.pid = os.getpid()
+        self.loader = str(getattr(pamh.module, "__file__", None) or MODULE)  # this module, or the loader before it
+
+    def is_only(self, uid: int) -> bool:
+        """See getresuid(2): a host that has dropped its root for a moment was something else."""
+        return os.geteuid() != 0 and set(os.getresuid()) == {uid}
+
+    def progress(self, phase: str, attempt: LoginAttempt) -> Progress:
+        """It is kept at pamh.module, which pam_python makes anew for each PAM handle (measured)."""
+        kept: Progress = self.pamh.module.__dict__.setdefault("kept_by_pam_accesscontrol", Progress())
+        return kept
+
+    def auth_info(self) -> str:
+        try:
+            return str(self.pamh.env["SSH_AUTH_INFO_0"] or "")
+        except (KeyError, UnicodeDecodeError):
+            return ""
+
+    def watched(self, attempt: LoginAttempt) -> dict[int, int]:
+        """The connection of an sshd, which it has in the process that calls PAM."""
+        return dict.fromkeys(connections(), POLLRDHUP) if attempt.name == "SSH" else {}
+
+    def delay(self) -> None:
+        self.pamh.fail_delay(FAIL_DELAY)
+
+    def tell(self, phase: str, sentence: str) -> None:
+        """See PAM_ERROR_MSG in pam_conv(3).
+
+        The greeter of lightdm writes "Failed to authenticate" over an error, and leaves a piece of information there.
+        In session lightdm shows nothing, and answers with nothing, for which pam_python then crashes.
+        """
+        lightdm = item(self.pamh, "service").startswith("lightdm")
+        if self.silent or (lightdm and phase == "session"):
+            return
+        kind = self.pamh.PAM_TEXT_INFO if lightdm else self.pamh.PAM_ERROR_MSG
+        try:
+            self.pamh.conversation(self.pamh.Message(kind, sentence))
+        except self.pamh.exception:
+            pass
+
+
+class PamExecHost(Host):
+    """The host where pam_exec.so has started us: our parent. Raises CallError.
+
+    Its user may have ended it while we started. Then the parent is another process, perhaps one more su of theirs. The
+    host alone can read from our standard output: as long as somebody can, the parent is the host.
+    """
+
+    def __init__(self, loader: str) -> None:
+        self.loader = loader
+        if not stat.S_ISFIFO(os.fstat(1).st_mode):
+            raise CallError("pam_exec.so lacks its option stdout")
+        self.pid = os.getppid()
+        try:
+            self.process = os.pidfd_open(self.pid)
+            self.start = process_start(self.pid) if os.geteuid() == 0 else -1
+        except ProcessLookupError:
+            self.pid = 1
+        if self.pid == 1 or has_happened({1: 0}, 0):
+            raise CallError("the program that called PAM has ended")
+
+    def is_only(self, uid: int) -> bool:
+        """See proc_pid_status(5): of our own uids, the saved one is not the host's."""
+        return os.geteuid() != 0 and process_status(self.pid)[1] == {str(uid)}
+
+    def progress(self, phase: str, attempt: LoginAttempt) -> Progress:
+        """What account has written down, for session; it serves once."""
+        progress = Progress()
+        if phase != "session" or os.geteuid() != 0:
+            return progress
+        try:
+            with SessionRegistry() as registry:
+                progress.session = registry.open_in(self, attempt)
+                granted = registry.take_granted(attempt, self)
+        except OSError:
+            return Progress()  # session then does all of it
+        if granted is not None:
+            progress.granted, progress.answer, progress.told = True, granted.answer, granted.told
+        return progress
+
+    def keep(self, attempt: LoginAttempt, progress: Progress) -> None:
+        if os.geteuid() != 0 or attempt.service in NO_SESSION:
+            return
+        try:
+            with SessionRegistry() as registry:
+                registry.grant(GrantedRecord(
+                    pid=self.pid, start=self.start, uid=attempt.person.uid, name=attempt.name, who=str(attempt),
+                    requester=column(attempt.requester), answer=progress.answer, told=progress.told,
+                ))
+        except OSError as error:
+            syslog(LOG_WARNING, f"{attempt.name} {attempt}: let in by account, but not written down: {error}")
+
+    def grants_in_account(self, attempt: LoginAttempt) -> bool:
+        return True
+
+    def watched(self, attempt: LoginAttempt) -> dict[int, int]:
+        """The end of the host: its pidfd is readable then, and standard output has an error. See pidfd_open(2)."""
+        import select
+
+        return {self.process: select.POLLIN, 1: 0}
+
+    def tell(self, phase: str, sentence: str) -> None:
+        """pam_exec.so passes each line on, as PAM_TEXT_INFO."""
+        try:
+            os.write(1, f"{sentence}\n".encode("utf-8", "backslashreplace"))
+        except OSError:
+            pass  # the host has gone
+
+    def end(self, service: str) -> None:
+        """Ends a host that goes on after a refused session."""
+        if service in IGNORES_REFUSAL:
+            import signal
+
+            signal.pidfd_send_signal(self.process, signal.SIGKILL)
 
 
 def item(pamh: Any, name: str) -> str:
@@ -3027,21 +3203,13 @@ def item(pamh: Any, name: str) -> str:
         return error.object.decode("utf-8", "surrogateescape")
 
 
-def attempt_of(pamh: Any) -> LoginAttempt:
-    """The login attempt that PAM tells of.
+def attempt_by_items(service: str, user: str, rhost: str, requester: str) -> LoginAttempt:
+    """The login attempt that PAM tells of, by its items; see pam_get_item(3).
 
     With targetpw, rootpw or runaspw in sudoers(5), sudo tells whose password it asks for as the user (measured).
     """
-    service, user, requester = item(pamh, "service"), item(pamh, "user"), item(pamh, "ruser")
-    if service in ("sudo", "sudo-i") and requester:
-        user = requester
-    return LoginAttempt(service, user, item(pamh, "rhost"), requester)
-
-
-def kept_for(pamh: Any) -> dict[str, Any]:
-    """What belongs to one PAM handle, from call to call: pam_python makes pamh.module anew for each (measured)."""
-    kept: dict[str, Any] = pamh.module.__dict__.setdefault("kept_by_pam_accesscontrol", {})
-    return kept
+    caller = requester if service in ("sudo", "sudo-i") else ""
+    return LoginAttempt(service, caller or user, rhost, requester)
 
 
 def rule_file_argument(arguments: list[str]) -> str:
@@ -3068,42 +3236,30 @@ def rules_for(arguments: list[str], attempt: LoginAttempt) -> RuleFile:
     return rules
 
 
-def is_judged(attempt: LoginAttempt, phase: str) -> bool:
+def is_judged(phase: str, attempt: LoginAttempt, host: Host) -> bool:
     """Whether a call decides about a person at all.
 
     No greeter logs anybody in. The session of sudo is that of the user whom the caller becomes; the caller was judged
-    before. And a host that is and was nothing but the very user it asks about, as screen lockers are, can let in nobody
-    who is not in; one that has dropped its root for a moment can. See getresuid(2).
+    before. And a host that is and was nothing but the very user it asks about can let in nobody who is not in.
     """
     if attempt.service in GREETERS or (phase == "session" and attempt.service in CALLER_SERVICES):
         return False
-    if attempt.service in LOCKERS and os.getuid() == attempt.person.uid:
-        return False
-    return os.geteuid() == 0 or set(os.getresuid()) != {attempt.person.uid}
+    return not host.is_only(attempt.person.uid)
 
 
-def judge(phase: str, refusal: int, pamh: Any, flags: int, arguments: list[str]) -> int:
-    """One PAM call that may refuse: returns `refusal`, or PAM_IGNORE, since no rule vouches for anybody."""
-    gc.freeze()  # pam_python ends its Python with the PAM handle, and to look for cycles then takes 2 ms (tests/bench)
-    service = item(pamh, "service")
+def judge(phase: str, attempt: LoginAttempt, host: Host, arguments: list[str]) -> bool:
+    """Judges one PAM call, and writes it down: whether the person gets on. No rule vouches for anybody."""
+    if not is_judged(phase, attempt, host):
+        return True
+    rules = rules_for(arguments, attempt)
+    decision = decide(rules, attempt, functools.partial(trace, phase, attempt) if rules.debug else None)
     try:
-        attempt = attempt_of(pamh)
-        if not is_judged(attempt, phase):
-            return int(pamh.PAM_IGNORE)
-        rules = rules_for(arguments[1:], attempt)
-        decision = decide(rules, attempt, functools.partial(trace, phase, attempt) if rules.debug else None)
-        try:
-            enforce(phase, attempt, decision, pamh)
-        except Refused as refused:
-            refuse(phase, attempt, refused, pamh, flags)
-        else:
-            log_decision(LOG_INFO, phase, attempt, decision)
-            return int(pamh.PAM_IGNORE)
-    except BaseException as error:  # pam_python would refuse, too, but the log would not say who was at the door
-        log_error(phase, "refused", error)
-    if phase == "session":
-        end_host(service)
-    return refusal
+        enforce(phase, attempt, decision, host)
+    except Refused as refused:
+        refuse(phase, attempt, refused, host)
+        return False
+    log_decision(LOG_INFO, phase, attempt, decision)
+    return True
 
 
 def trace(phase: str, attempt: LoginAttempt, line: str) -> None:
@@ -3111,73 +3267,103 @@ def trace(phase: str, attempt: LoginAttempt, line: str) -> None:
     syslog(LOG_DEBUG, f"{attempt.name} {phase} {attempt}: {line}")
 
 
-def enforce(phase: str, attempt: LoginAttempt, decision: Decision, pamh: Any) -> None:
+def enforce(phase: str, attempt: LoginAttempt, decision: Decision, host: Host) -> None:
     """Does what a decision asks for in this phase. Raises Refused.
 
-    auth counts nothing and asks nobody: a right password under a full limit is no failed password. account looks at
-    the limits; session takes the place. Two wait for session: the limit on a person's own sessions at a display
-    manager, since who unlocks a desktop is in by that very session; and every limit on SSH with a password, since sshd
-    writes "Failed password" when account refuses, and fail2ban bans the address for it (measured: OpenSSH 9.2, 10.0).
+    auth counts nothing and asks nobody: a right password under a full limit is no failed password.
     """
     if decision.verdict == "CLOSE":
         raise Refused(decision, "")
-    kept = kept_for(pamh)
+    progress = host.progress(phase, attempt)
     if phase == "auth":
-        kept["auth"] = True
-        return
-    if phase == "account":
-        limits = [it for it in decision.limits if attempt.name != "XDM" or it.target == "GROUP"]
-        if attempt.name == "SSH" and "auth" in kept:
-            limits = []
-        if limits:
-            take_place(attempt, decision, limits)
-        if decision.verdict == "ASK" and attempt.name not in ASKED_IN_SESSION and "answer" not in kept:
-            kept["answer"] = ask_owner(attempt, decision, pamh), decision.answer
+        progress.auth = True
+    elif phase == "account":
+        enforce_in_account(attempt, decision, host, progress)
+    elif progress.session is None:  # or it is a second line of ours in one stack, by an include
+        enforce_in_session(attempt, decision, host, progress)
+
+
+def enforce_in_account(attempt: LoginAttempt, decision: Decision, host: Host, progress: Progress) -> None:
+    """Looks at the limits, and asks, unless session does. Raises Refused."""
+    limits = limits_in_account(attempt, decision, progress)
+    if limits:
+        take_place(attempt, decision, host, limits)
+    if decision.verdict == "ASK" and attempt.name not in host.asked_in_session:
+        if not progress.answer:
+            progress.answer, progress.told = ask_owner(attempt, decision, host), decision.answer
             if limits:
-                take_place(attempt, decision, limits)
-        if attempt.service in NO_SESSION and "granted" not in kept:
-            kept["granted"] = True
-            monthly(attempt, decision.action, "granted", f"{decision.where} {decision.answer}".rstrip())
-        return
-    if "session" in kept:  # a second line of ours in one stack, by an include
-        return
+                take_place(attempt, decision, host, limits)
+        decision.answer = progress.told
+    if host.grants_in_account(attempt) and not progress.granted:
+        progress.granted = True
+        log_granted(attempt, decision)
+    host.keep(attempt, progress)
+
+
+def limits_in_account(attempt: LoginAttempt, decision: Decision, progress: Progress) -> list[Limit]:
+    """The limits that account looks at. Session looks at all of them, and two wait for it.
+
+    The limit on a person's own sessions waits where account may be of somebody who comes back to a session of theirs:
+    who unlocks a desktop, and in a service that we do not know (xrdp). Every limit on SSH with a password waits, since
+    sshd writes "Failed password" when account refuses, and fail2ban bans the address for it (measured: OpenSSH 9.2,
+    10.0).
+    """
+    if attempt.name == "SSH" and progress.auth:
+        return []
+    if attempt.name in ("SSH", "TTY", "SU") or attempt.service in NO_SESSION:
+        return list(decision.limits)
+    return [limit for limit in decision.limits if limit.target == "GROUP"]
+
+
+def enforce_in_session(attempt: LoginAttempt, decision: Decision, host: Host, progress: Progress) -> None:
+    """Takes the place under the limits, and asks, where account has not. Raises Refused."""
     answer = NOT_ASKED
-    if decision.verdict == "ASK" and "answer" in kept:
-        answer, decision.answer = kept["answer"]
-    elif decision.verdict == "ASK":
-        if decision.limits:
-            take_place(attempt, decision, decision.limits)  # nobody is asked about somebody who cannot come in
-        answer = ask_owner(attempt, decision, pamh)
-    kept["session"] = take_place(attempt, decision, decision.limits, answer)
-    if "granted" not in kept:
-        monthly(attempt, decision.action, "granted", f"{decision.where} {decision.answer}".rstrip())
+    if decision.verdict == "ASK":
+        if not progress.answer:
+            if decision.limits:
+                take_place(attempt, decision, host, decision.limits)  # nobody is asked about who cannot come in
+            progress.answer, progress.told = ask_owner(attempt, decision, host), decision.answer
+        answer, decision.answer = progress.answer, progress.told
+    progress.session = take_place(attempt, decision, host, decision.limits, answer)
+    if not progress.granted:
+        log_granted(attempt, decision)
 
 
-def refuse(phase: str, attempt: LoginAttempt, refused: Refused, pamh: Any, flags: int) -> None:
+def log_granted(attempt: LoginAttempt, decision: Decision) -> None:
+    """Writes into the month's file that a login attempt was let in, and why."""
+    why = f"{decision.where} {decision.answer}".rstrip()
+    monthly(attempt.name, str(attempt), decision.action, "granted", why)
+
+
+def refuse(phase: str, attempt: LoginAttempt, refused: Refused, host: Host) -> None:
     """Writes a refusal down, with the rule behind it, and tells the person; in auth it looks like a wrong password."""
     decision = refused.decision
     log_decision(LOG_NOTICE, phase, attempt, decision, "refused: ")
-    monthly(attempt, decision.action, "denied", f"{decision.where} {decision.answer}".rstrip())
+    why = f"{decision.where} {decision.answer}".rstrip()
+    monthly(attempt.name, str(attempt), decision.action, "denied", why)
     if phase == "auth":
-        pamh.fail_delay(FAIL_DELAY)
-    elif not flags & pamh.PAM_SILENT:
+        host.delay()
+    else:
         over = OVER.get(attempt.name, f"over {attempt.name}")
-        tell(phase, pamh, str(refused) or f"Access denied: {printable(attempt.user)} may not log in {over}.")
+        host.tell(phase, str(refused) or f"Access denied: {printable(attempt.user)} may not log in {over}.")
 
 
-def tell(phase: str, pamh: Any, sentence: str) -> None:
-    """Shows a sentence to the person, where the host has a way to; see PAM_ERROR_MSG in pam_conv(3).
+# ---- The calls by pam_python.so, inside of the host
 
-    The greeter of lightdm writes "Failed to authenticate" over an error, and leaves a piece of information there. In
-    session lightdm shows nothing, and answers with nothing, for which pam_python then crashes.
-    """
-    lightdm = item(pamh, "service").startswith("lightdm")
-    if lightdm and phase == "session":
-        return
+
+def judge_inside(phase: str, refusal: int, pamh: Any, flags: int, arguments: list[str]) -> int:
+    """One call that may refuse: returns `refusal`, or PAM_IGNORE, since no rule vouches for anybody."""
+    gc.freeze()  # pam_python ends its Python with the PAM handle, and to look for cycles then takes 2 ms (tests/bench)
+    service = item(pamh, "service")
     try:
-        pamh.conversation(pamh.Message(pamh.PAM_TEXT_INFO if lightdm else pamh.PAM_ERROR_MSG, sentence))
-    except pamh.exception:
-        pass
+        attempt = attempt_by_items(service, item(pamh, "user"), item(pamh, "rhost"), item(pamh, "ruser"))
+        if judge(phase, attempt, PamPythonHost(pamh, flags), arguments[1:]):
+            return int(pamh.PAM_IGNORE)
+    except BaseException as error:  # pam_python would refuse, too, but the log would not say who was at the door
+        log_error(phase, "refused", error)
+    if phase == "session":
+        end_host(service)
+    return refusal
 
 
 def end_host(service: str) -> None:
@@ -3210,7 +3396,7 @@ def end_sshd_soon() -> None:
 
 def pam_sm_authenticate(pamh: Any, flags: int, argv: list[str]) -> int:
     """Refuses as a wrong password is refused: nobody learns that it was right. See pam_sm_authenticate(3)."""
-    return judge("auth", pamh.PAM_AUTH_ERR, pamh, flags, argv)
+    return judge_inside("auth", pamh.PAM_AUTH_ERR, pamh, flags, argv)
 
 
 def pam_sm_setcred(pamh: Any, flags: int, argv: list[str]) -> int:
@@ -3220,7 +3406,7 @@ def pam_sm_setcred(pamh: Any, flags: int, argv: list[str]) -> int:
 
 def pam_sm_acct_mgmt(pamh: Any, flags: int, argv: list[str]) -> int:
     """Refuses with a message; for SSH keys, for which sshd does not call auth, here. See pam_sm_acct_mgmt(3)."""
-    return judge("account", pamh.PAM_PERM_DENIED, pamh, flags, argv)
+    return judge_inside("account", pamh.PAM_PERM_DENIED, pamh, flags, argv)
 
 
 def pam_sm_open_session(pamh: Any, flags: int, argv: list[str]) -> int:
@@ -3228,23 +3414,26 @@ def pam_sm_open_session(pamh: Any, flags: int, argv: list[str]) -> int:
 
     Not PAM_SESSION_ERR: sudo 1.9.16 runs the command all the same after that (measured).
     """
-    return judge("session", pamh.PAM_PERM_DENIED, pamh, flags, argv)
+    return judge_inside("session", pamh.PAM_PERM_DENIED, pamh, flags, argv)
 
 
 def pam_sm_close_session(pamh: Any, flags: int, argv: list[str]) -> int:
     """Gives the place back, writes the end down, and tells the owner. See pam_sm_close_session(3)."""
     try:
-        session = kept_for(pamh).pop("session", None)
+        host = PamPythonHost(pamh, flags)
+        user, rhost, requester = item(pamh, "user"), item(pamh, "rhost"), item(pamh, "ruser")
+        attempt = attempt_by_items(item(pamh, "service"), user, rhost, requester)
+        progress = host.progress("session", attempt)
+        session, progress.session = progress.session, None
         if session is not None:
-            attempt = attempt_of(pamh)
             seconds = time.clock_gettime(time.CLOCK_BOOTTIME) - session.began / 1e9
             syslog(LOG_INFO, f"{attempt.name} session {attempt}: closed after {duration(seconds)}")
-            monthly(attempt, session.action, "closed", f"after {duration(seconds)}")
+            monthly(attempt.name, str(attempt), session.action, "closed", f"after {duration(seconds)}")
             with SessionRegistry() as registry:
                 registry.close(session)
             if session.answer != NOT_ASKED:
                 remember = load_rules(rule_file_argument(argv[1:]), attempt).remember
-                tell_owner(session, attempt, remember, loader_of(pamh))
+                tell_owner(session, attempt, remember, host.loader)
     except CannotAsk as reason:
         syslog(LOG_INFO, f"session: the owner is not told of the end: {reason}")
     except OSError as error:  # of no matter where the host has dropped its root since, as proftpd does
@@ -3255,12 +3444,124 @@ def pam_sm_close_session(pamh: Any, flags: int, argv: list[str]) -> int:
     return int(pamh.PAM_IGNORE)
 
 
+# ---- The calls by pam_exec.so, beside the host: a process of root's own for each
+
+
+def pam_main(arguments: list[str], loader: str) -> NoReturn:
+    """The command `pam`: status 0 lets the person on, any other refuses. See pam_exec(8).
+
+    Whoever runs su chooses what the host is in: limits, signals, groups, folder, priority, cgroup, and when it ends.
+    """
+    phase, refused, told, host = "pam", True, {}, None
+    try:
+        start_afresh()
+        told = pam_environment()
+        if told["PAM_TYPE"] == "close_session":
+            os._exit(0)
+        phase = PHASES[told["PAM_TYPE"]]
+        rhost, requester = told.get("PAM_RHOST", ""), told.get("PAM_RUSER", "")
+        attempt = attempt_by_items(told["PAM_SERVICE"], told["PAM_USER"], rhost, requester)
+        host = PamExecHost(loader)
+        refused = not judge(phase, attempt, host, arguments)
+    except CallError as error:
+        syslog(LOG_NOTICE, f"{phase}: refused: {error}")
+    except BaseException as error:
+        log_error(phase, "refused", error)
+    if refused and phase == "session" and host is not None:
+        host.end(told["PAM_SERVICE"])
+    end_when_waited_for()
+    os._exit(refused)
+
+
+def end_when_waited_for() -> None:
+    """Waits until the host waits for this process, or for WAITED_FOR_WITHIN seconds. See proc_pid_wchan(5).
+
+    pam_exec.so does so at the end of our standard output. Before 1.5.3 it leaves the host's handler of SIGCHLD in
+    place, and one that reaps every child (saslauthd, smbd) would take the status away before: refused (measured).
+    """
+    tasks = f"/proc/{os.getppid()}/task"
+    deadline = time.monotonic() + WAITED_FOR_WITHIN
+    try:
+        os.close(1)
+        while time.monotonic() < deadline:
+            if any(read_text(f"{tasks}/{task}/wchan") == "do_wait" for task in os.listdir(tasks)):
+                return
+            time.sleep(0.0002)
+    except OSError:
+        pass  # the host has ended
+
+
+def start_afresh() -> None:
+    """Puts away what this process has inherited of a host that anybody may have started. Raises OSError.
+
+    Whatever of it fails refuses. SIGPIPE and SIGXFSZ stay ignored, as Python has them: an error says what is wrong.
+    """
+    import resource
+    import signal
+
+    if os.geteuid() == 0:
+        os.setresuid(0, 0, 0)  # or whoever runs su may stop this process
+        os.setresgid(0, 0, 0)
+        os.setgroups([])
+    os.umask(0o077)
+    os.chdir("/")
+    os.dup2(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC), 2)  # pam_exec.so would show the person what comes there
+    ignored = {signal.SIGPIPE, signal.SIGXFSZ}
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP} - ignored:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for limit in (resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_DATA, resource.RLIMIT_FSIZE,
+                  resource.RLIMIT_NPROC, resource.RLIMIT_STACK):
+        raise_limit(limit, resource.RLIM_INFINITY)
+    raise_limit(resource.RLIMIT_NOFILE, DESCRIPTORS_MOST)
+
+
+def raise_limit(limit: int, most: int) -> None:
+    """Raises a limit of this process, as far as that is allowed; a container may not allow it. See setrlimit(2)."""
+    import resource
+
+    _, hard = resource.getrlimit(limit)
+    try:
+        if hard != resource.RLIM_INFINITY and (most == resource.RLIM_INFINITY or hard < most):
+            resource.setrlimit(limit, (most, most))
+            return
+    except (OSError, ValueError):
+        pass
+    resource.setrlimit(limit, (hard, hard))
+
+
+def pam_environment() -> dict[str, str]:
+    """What pam_exec.so tells of a call: PAM_TYPE, PAM_SERVICE, PAM_USER and others. Raises CallError, and OSError.
+
+    It puts them behind what PAM modules have set: who could set one of them, too, is not believed.
+    """
+    with open("/proc/self/environ", "rb") as file:
+        rows = file.read().decode("utf-8", "surrogateescape").split("\0")
+    told: dict[str, str] = {}
+    for name, _, value in (row.partition("=") for row in rows if row.startswith("PAM_")):
+        if name in told:
+            raise CallError(f"{printable(name)} stands twice in the environment")
+        told[name] = value
+    for name in ("PAM_TYPE", "PAM_SERVICE", "PAM_USER"):
+        if name not in told:
+            raise CallError(f"{name} is not in the environment, which pam_exec.so sets")
+    if told["PAM_TYPE"] not in (*PHASES, "close_session"):
+        raise CallError(f"a line of type {printable(told['PAM_TYPE'])} calls the plugin")
+    return told
+
+
 # ---- The command: check, explain, status, ask ------------------------------------------------------------------------
 
 PAM_FOLDER = "/etc/pam.d"
 VENDOR_FOLDERS = ("/usr/lib/pam.d", "/usr/etc/pam.d")  # where libpam looks for what is not in /etc/pam.d
 PAM_TYPES = ("auth", "account", "session")
 PAM_LINE = r"(?i)-?(auth|account|session|password)\s+(\[[^]]*\]|\S+)\s+(\S+)\s*(.*)"
+MARK = "# pam-accesscontrol"  # ends each line that install.sh has put in
+MARKED = rb"# pam-accesscontrol[ \t\r]*$"
+PAM_COMMAND = r" /\S*accesscontrol\.py pam(?: |$)"
+PAM_PYTHON, PAM_EXEC = "pam_python.so", "pam_exec.so"  # the two ways in
+USER_READENV = r"\buser_readenv=[+-]?0*[1-9]"  # of pam_env(8)
+CLEARS_ITS_ENVIRONMENT = ("exim", "exim4")  # setuid, and keeps nothing of its caller's environment (measured)
 PAM_PYTHON_FOLDERS = ("/lib/*/security", "/usr/lib/*/security", "/lib*/security", "/usr/lib*/security")
 NO_SERVICE = r".*(~|\.bak|\.orig|\.rpmnew|\.rpmsave|\.rpmorig|\.pacnew|\.pacsave|\.dpkg-[a-z]+)"  # a backup of one
 LET_IN, REFUSED, USAGE, ASKED = 0, 1, 2, 3  # exit statuses of explain
@@ -3274,13 +3575,21 @@ class PamLine:
     """One line of a PAM service, and the file that it stands in."""
 
     def __init__(self, at: str, control: str, module: str, arguments: str) -> None:
-        self.at, self.control, self.module, self.arguments = at, control.lower(), module, arguments
+        self.at, self.control, self.module = at, " ".join(control.lower().split()), module
+        self.arguments = " ".join(arguments.split())
 
     @property
-    def ours(self) -> bool:
-        """Whether it calls this plugin."""
-        words = self.arguments.split()
-        return "pam_python" in self.module and words != [] and words[0].endswith("accesscontrol.py")
+    def way(self) -> str:
+        """The way in by which it calls this plugin: PAM_PYTHON, PAM_EXEC, or empty where it does not."""
+        if "pam_python" in self.module and re.match(r"\S*accesscontrol\.py( |$)", self.arguments):
+            return PAM_PYTHON
+        return PAM_EXEC if "pam_exec" in self.module and re.search(PAM_COMMAND, self.arguments) else ""
+
+    @property
+    def plugin_arguments(self) -> list[str]:
+        """What stands on a line of ours for the plugin: nothing, or conf=PATH."""
+        call = PAM_COMMAND if self.way == PAM_EXEC else r"accesscontrol\.py(?: |$)"
+        return re.split(call, self.arguments, maxsplit=1)[-1].split()
 
     @property
     def skips(self) -> int:
@@ -3299,22 +3608,64 @@ def pam_file(service: str) -> str:
     return next((path for folder in (PAM_FOLDER, *VENDOR_FOLDERS) if os.path.isfile(path := f"{folder}/{service}")), "")
 
 
-def pam_lines(service: str, kind: str, depth: int = 0) -> Iterator[PamLine]:
+def joined_lines(text: str) -> Iterator[tuple[int, str]]:
+    """The lines of a PAM file without comments, those that go on in the next one joined, and the number of the last.
+
+    Releases of libpam differ on whether a blank line ends one that goes on: this one reads over it.
+    """
+    begun = ""
+    for number, row in enumerate(text.split("\n"), 1):
+        goes_on = re.search(r"^[^#]*(\\)[ \t]*$", row)
+        if goes_on:
+            begun += row[: goes_on.start(1)] + " "
+        elif not begun or row.partition("#")[0].strip():
+            yield number, (begun + row.partition("#")[0]).strip()
+            begun = ""
+
+
+def pam_statements(path: str, foreign: bool = False) -> Iterator[tuple[str, str, PamLine]]:
+    """The statements of a PAM file: the type, the file that it includes (or empty), and the line. See pam.d(5).
+
+    An @include is of no type. With `foreign`, the lines that install.sh has marked are left out.
+    """
+    text = read_text(path)
+    if foreign:
+        text = "\n".join(row for row in text.split("\n") if not row.rstrip().endswith(MARK))
+    for number, row in joined_lines(text):
+        include = re.fullmatch(r"(?i)@include\s+(\S+)", row)
+        line = re.fullmatch(PAM_LINE, row)
+        if include:
+            yield "", include[1], PamLine(f"{path}:{number}", "@include", include[1], "")
+        elif line:
+            target = line[3] if line[2].lower() in ("include", "substack") else ""
+            yield line[1].lower(), target, PamLine(f"{path}:{number}", line[2], line[3], line[4])
+
+
+def pam_lines(service: str, kind: str, foreign: bool = False, depth: int = 0) -> Iterator[PamLine]:
     """The lines of one type that a service has, those of other files that it includes among them."""
     path = service if service.startswith("/") else pam_file(service)
-    number = 0
-    for row in re.sub(r"\\\n", "  \0", read_text(path)).split("\n"):
-        number += 1 + row.count("\0")
-        row = row.replace("\0", "").partition("#")[0].strip()
-        include = re.fullmatch(r"@include\s+(\S+)", row)
-        line = re.fullmatch(PAM_LINE, row)
-        if line and line[1].lower() != kind:
+    for own, included, line in pam_statements(path, foreign):
+        if own not in ("", kind):
             continue
-        target = include[1] if include else line[3] if line and line[2].lower() in ("include", "substack") else ""
-        if target and depth < 20:
-            yield from pam_lines(target, kind, depth + 1)
-        elif line:
-            yield PamLine(f"{path}:{number}", line[2], line[3], line[4])
+        if not included:
+            yield line
+        elif depth < 20:
+            yield from pam_lines(included, kind, foreign, depth + 1)
+
+
+def included_by(service: str, depth: int = 0) -> set[str]:
+    """The services whose files a service includes, be it through others."""
+    found: set[str] = set()
+    for _, included, _ in pam_statements(service if service.startswith("/") else pam_file(service)):
+        if included and depth < 20:
+            found |= {included} | included_by(included, depth + 1)
+    return found
+
+
+def pam_services() -> list[str]:
+    """Every service that has a PAM file."""
+    folders = (folder for folder in (PAM_FOLDER, *VENDOR_FOLDERS) if os.path.isdir(folder))
+    return sorted({name for folder in folders for name in os.listdir(folder) if pam_file(name)})
 
 
 def known_services() -> list[str]:
@@ -3324,15 +3675,13 @@ def known_services() -> list[str]:
 
 def guarded_services() -> list[str]:
     """The PAM services of which account calls the plugin: those whose logins obey the rules."""
-    names = os.listdir(PAM_FOLDER) if os.path.isdir(PAM_FOLDER) else ()
-    found = (name for name in sorted(names) if pam_file(name) and name not in GREETERS)
-    return [name for name in found if any(line.ours for line in pam_lines(name, "account"))]
+    found = (name for name in pam_services() if name not in GREETERS)
+    return [name for name in found if any(line.way for line in pam_lines(name, "account"))]
 
 
 def half_guarded_services() -> list[str]:
     """The PAM services whose own file calls the plugin, and not in account."""
-    names = os.listdir(PAM_FOLDER) if os.path.isdir(PAM_FOLDER) else ()
-    ours = (name for name in sorted(names) if re.search(r"(?m)^[^#]*accesscontrol\.py", read_text(pam_file(name))))
+    ours = (name for name in pam_services() if re.search(r"(?m)^[^#]*accesscontrol\.py", read_text(pam_file(name))))
     guarded = guarded_services()
     return [name for name in ours if name not in guarded]
 
@@ -3361,7 +3710,7 @@ def unguarded_ways(service: str) -> Iterator[str]:
     own = read_text(pam_file(service))
     for kind in PAM_TYPES:
         lines = list(pam_lines(service, kind))
-        at = next((place for place, line in enumerate(lines) if line.ours), None)
+        at = next((place for place, line in enumerate(lines) if line.way), None)
         if at is None:
             if "accesscontrol.py" in own or service in known_services():
                 yield f"{pam_file(service)}: has no {kind} line that calls the plugin"
@@ -3369,6 +3718,99 @@ def unguarded_ways(service: str) -> Iterator[str]:
         for place, line in enumerate(lines[:at]):
             if place + line.skips >= at:
                 yield f"{line.at}: {kind}: '{line.control} {line.module}' can leave out the plugin at {lines[at].at}"
+        for line, behind in zip(lines, [*lines[1:], None]):
+            if line.way == PAM_EXEC and not is_as_written(kind, line, behind):
+                yield f"{line.at}: {kind}: is not as install.sh writes it, and may let in whom it should not"
+
+
+def is_as_written(kind: str, line: PamLine, behind: PamLine | None) -> bool:
+    """Whether a line of pam_exec.so's is as install.sh writes it. A shorter one lets somebody in, or locks cron out."""
+    loader = re.findall(r"/\S*accesscontrol\.py(?= pam)", line.arguments)[-1]
+    first, *deny = our_lines(PAM_EXEC, kind, loader, line.plugin_arguments)
+    if f"{kind} {line.control} {line.module} {line.arguments}".split() != first.removesuffix(MARK).split():
+        return False
+    return not deny or (behind is not None and (behind.control, behind.module) == ("requisite", "pam_deny.so"))
+
+
+def our_lines(way: str, kind: str, loader: str, arguments: Sequence[str] = ()) -> list[str]:
+    """The lines of one type that install.sh puts into the file of a service. README says what each word is for."""
+    call = " ".join([loader, *arguments, MARK])
+    if way == PAM_PYTHON:
+        # Not requisite in auth, or the time it takes would tell a right password from a wrong one.
+        return [f"{kind:<10} {'required' if kind == 'auth' else 'requisite':<12} {PAM_PYTHON} {call}"]
+    call = " ".join([loader, "pam", *arguments, MARK])
+    # Not seteuid: as long as the real uid is the caller's, the kernel writes no core file, nor does ld.so heed LD_*.
+    options = "type=open_session quiet stdout" if kind == "session" else "quiet stdout"
+    program = f"{PAM_EXEC} {options} /usr/bin/prlimit --core=0 /usr/bin/python3 -IS {call}"
+    if kind == "auth":
+        deny = f"{kind:<10} {'requisite':<12} pam_deny.so {MARK}"
+        return [f"{kind:<10} [success=1 ignore=1 default=ignore] {program}", deny]
+    return [f"{kind:<10} [success=ignore ignore=ignore default=die] {program}"]
+
+
+def setuid_programs() -> list[tuple[str, bytes]]:
+    """The programs that give their caller other rights, and what is in them: empty where they cannot be read.
+
+    Those are set-user-ID and set-group-ID, on file systems that heed it; see inode(7) and nosuid in mount(8).
+    """
+    import subprocess  # nosec B404  # with a constant command
+
+    mounts = (row.split(" ") for row in read_text("/proc/self/mounts").splitlines())
+    folders = {fields[1] for fields in mounts if "nosuid" not in fields[3].split(",") and fields[2] != "autofs"}
+    places = [re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), folder) for folder in sorted(folders) or ("/",)]
+    command = ["/usr/bin/find", *places, "-xdev", "-type", "f", "-perm", "/6000", "-print0"]
+    found = subprocess.run(command, check=False, capture_output=True).stdout  # nosec B603
+    programs = []
+    for path in filter(None, os.fsdecode(found).split("\0")):
+        try:
+            with open(path, "rb") as file:
+                programs.append((path, file.read()))
+        except OSError:
+            programs.append((path, b""))
+    return programs
+
+
+def setuid_program_of(service: str, programs: Iterable[tuple[str, bytes]]) -> str:
+    """The program among these that asks PAM for a service, or for one that includes it; empty for none.
+
+    It has the name of the service, but for -l or -i behind that; or no service has its name, it uses libpam, and has
+    the name in its text.
+    """
+    names = {service} | {name for name in pam_services() if service in included_by(name)}
+    words = [rb"(?<![\w-])%s\0" % re.escape(name.encode()) for name in names]
+    for path, text in programs:
+        own = os.path.basename(path)
+        if own in CLEARS_ITS_ENVIRONMENT:
+            continue
+        by_text = b"libpam." in text and not pam_file(own) and any(re.search(word, text) for word in words)
+        if not names.isdisjoint((own, f"{own}-l", f"{own}-i")) or by_text:
+            return path
+    return ""
+
+
+def lines_that_make_root(services: Iterable[str]) -> Iterator[str]:
+    """The lines by which whoever starts a program of a guarded service can run a program of theirs as root."""
+    programs, told = None, set()
+    for service in services:
+        lines = [line for kind in PAM_TYPES for line in pam_lines(service, kind)]
+        for line in lines:
+            if line.at in told:
+                continue
+            if line.way == PAM_PYTHON:
+                programs = setuid_programs() if programs is None else programs
+                program = setuid_program_of(service, programs)
+                if program:
+                    told.add(line.at)
+                    what = f"whoever starts {program} can run as root what they like"
+                    yield f"{line.at}: {what}: run install.sh {service}"
+            elif is_user_readenv(line) and any(other.way == PAM_EXEC for other in lines):
+                told.add(line.at)
+                yield f"{line.at}: user_readenv lets users load into root's process what they like: take it out"
+
+
+def is_user_readenv(line: PamLine) -> bool:
+    """Whether a line lets users set variables, which pam_exec.so passes on to root's process. See pam_env(8)."""
+    return "pam_env" in line.module and re.search(USER_READENV, line.arguments) is not None
 
 
 def not_guarded() -> Iterator[str]:
@@ -3406,9 +3848,9 @@ def compiled_module_faults() -> Iterator[str]:
 def rule_file_of(service: str) -> str:
     """The rule file that a service is judged by: conf=PATH on its account line, or the usual one."""
     for line in pam_lines(service, "account"):
-        if line.ours:
+        if line.way:
             try:
-                return rule_file_argument(line.arguments.split()[1:])
+                return rule_file_argument(line.plugin_arguments)
             except RuleError as error:
                 raise UsageError(f"{line.at}: {error}") from None
     return RULE_FILE
@@ -3527,8 +3969,10 @@ def check(path: str | None) -> int:
         raise UsageError(f"there is no file {printable(path)}")
     must_be_readable(path or RULE_FILE)
     faults = [*faults_of(path or RULE_FILE), *not_guarded(), *compiled_module_faults()]
-    for service in (*guarded_services(), *half_guarded_services()):
+    services = [*guarded_services(), *half_guarded_services()]
+    for service in services:
         faults += unguarded_ways(service)
+    faults += lines_that_make_root(services)
     for fault in faults:
         print(fault)
     if not faults:
@@ -3753,13 +4197,122 @@ def parse_arguments(arguments: list[str]) -> Any:
     return parser.parse_args(arguments)
 
 
+def plan(loader: str, folder: str, services: list[str]) -> int:
+    """For install.sh: puts what the file of each service is to be into a folder, and prints how it is guarded.
+
+    A line is SERVICE WAY WHY: by PAM_PYTHON or PAM_EXEC; `included`, by the file of another service that it includes
+    whole; or `none`, and why not.
+    """
+    programs = setuid_programs()
+    planned: set[str] = set()
+    for service in short_names_first(services):
+        path = pam_file(service)
+        if not path:
+            print(f"{service} none it has no file")
+            continue
+        with open(path, "rb") as file:
+            text = file.read()
+        way, why = way_in(service, planned, programs, text)
+        if way != "none":
+            planned.add(service)
+        with open(f"{folder}/{service}", "wb") as file:
+            file.write(file_text(service, path, text, way, loader))
+        print(" ".join([service, way, why]).rstrip())
+    for name in pam_services():
+        if name not in (*planned, *GREETERS) and planned & included_by(name):
+            print(f"{name} includes")
+    return 0
+
+
+def short_names_first(services: Iterable[str]) -> list[str]:
+    """The services, each once and in their order, but for su-l and its like: behind su."""
+    ordered: list[str] = []
+    for service in services:
+        for name in (service[:-2] if service.endswith(("-l", "-i")) else service, service):
+            if name in services and name not in ordered:
+                ordered.append(name)
+    return ordered
+
+
+def way_in(service: str, planned: set[str], programs: list[tuple[str, bytes]], text: bytes) -> tuple[str, str]:
+    """How a service is to be guarded, and what there is to say of that."""
+    if ends_within_a_line(without_our_lines(text)):
+        return "none", f"{pam_file(service)} ends in the middle of a line"
+    short = service[:-2]
+    whole = all(short in included_for(service, kind) for kind in PAM_TYPES)
+    if service.endswith(("-l", "-i")) and short in planned and whole:
+        return "included", ""
+    program = ""
+    if service in PAM_PYTHON_SERVICES:
+        program = setuid_program_of(service, programs)
+        if not program:
+            return PAM_PYTHON, ""
+    for line in (line for kind in PAM_TYPES for line in pam_lines(service, kind, foreign=True)):
+        if is_user_readenv(line):
+            return "none", f"{line.at} has user_readenv, by which users load into root's process what they like"
+    return PAM_EXEC, f"since {program} starts with its caller's environment" if program else ""
+
+
+def included_for(service: str, kind: str) -> set[str]:
+    """The services that the file of a service itself includes for a type."""
+    statements = pam_statements(pam_file(service), foreign=True)
+    return {included for own, included, _ in statements if included and own in ("", kind)}
+
+
+def without_our_lines(text: bytes) -> bytes:
+    """A PAM file without the lines that install.sh has marked. A last line without a newline has none afterwards."""
+    rows = text.split(b"\n")
+    kept = [row for row in rows if not re.search(MARKED, row)]
+    return b"\n".join(kept)
+
+
+def ends_within_a_line(text: bytes) -> bool:
+    """Whether the last line of a PAM file goes on: what is put behind it would be a part of it. See pam.d(5)."""
+    rows = [row for row in text.split(b"\n") if row.partition(b"#")[0].strip()]
+    return bool(rows) and b"#" not in rows[-1] and rows[-1].rstrip(b" \t").endswith(b"\\")
+
+
+def file_text(service: str, path: str, text: bytes, way: str, loader: str) -> bytes:
+    """The text of a service's file with our lines: account and session at its top, auth at its end.
+
+    A type that a service lacks is that of `other`, until it has a line: then ours includes that.
+    """
+    kept = without_our_lines(text)
+    head = re.findall(rb"(?m)^# copied from /.* # pam-accesscontrol$", text)[:1]
+    if not path.startswith(f"{PAM_FOLDER}/"):
+        head = [f"# copied from {path} {MARK}".encode()]
+    if way == "none":
+        return kept
+    if way == "included":
+        return b"\n".join([*head, kept])
+    lines: dict[str, list[bytes]] = {}
+    for kind in PAM_TYPES:
+        conf = re.findall(rf"(?m)^{kind}\b.*accesscontrol\.py\b.*\s(conf=[^\s#\\]+).*{MARK}".encode(), text)[:1]
+        ours = our_lines(way, kind, loader, [os.fsdecode(argument) for argument in conf])
+        lacking = next(pam_lines(service, kind, foreign=True), None) is None
+        other = [f"{kind} include other {MARK}"] if lacking else []
+        lines[kind] = [line.encode() for line in (other + ours if kind == "auth" else ours + other)]
+    newline = kept.endswith(b"\n")
+    body = [kept.removesuffix(b"\n")] if kept else []
+    rows = b"\n".join([*head, *lines["account"], *lines["session"], *body, *lines["auth"]])
+    return rows + b"\n" if newline or not kept else rows
+
+
 def main(arguments: list[str]) -> int:
     """The command pam-accesscontrol: returns its exit status. install.sh and the question call it, too."""
+    if arguments[:1] == ["pam"]:
+        pam_main(arguments[1:], sys.argv[0])
     if arguments == ["--window"]:
         window_main()
     if arguments == ["--services"]:
         print("\n".join(f"{name} {service}" for name, services in SERVICES.items() for service in services))
         return 0
+    if arguments[:1] == ["--lines"]:
+        print("\n".join(f"{way} {line}" for way in (PAM_PYTHON, PAM_EXEC) for kind in PAM_TYPES
+                        for line in our_lines(way, kind, arguments[1], arguments[2:])))
+        return 0
+    if arguments[:1] == ["--plan"]:
+        return plan(arguments[1], arguments[2], arguments[3:])
     try:
         chosen = parse_arguments(arguments)
         if chosen.command == "check":

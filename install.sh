@@ -41,14 +41,11 @@ lock=/run/pam-accesscontrol.lock    # root's alone: whoever can open a file can 
 mark='# pam-accesscontrol'          # ends each of our lines; libpam reads up to the #
 temporary=.pam-accesscontrol.XXXXXX # in the folder of what it will replace; no service has such a name
 
-# What update-alternatives may make gdm-smartcard a link to.
-smartcards='gdm-smartcard-pkcs11-exclusive gdm-smartcard-sssd-exclusive gdm-smartcard-sssd-or-password'
 # What is not judged: they ask who somebody is.
 greeters='lightdm-greeter sddm-greeter greetd-greeter gdm-launch-environment plasmalogin-greeter'
 
 named=''            # the services that the admin names
 folder='' loader='' # what the PAM lines name, and its folder, once we know
-services=''         # what is to be guarded, in order
 guarded=''          # those of the services that are
 incomplete=''       # yes, when one of them is here and cannot be guarded
 
@@ -150,12 +147,6 @@ bring_what_is_missing() {
 
 # ---- The proof -------------------------------------------------------------------------------------------------------
 
-our_line() { # TYPE MODULE [ARGUMENT]
-    control=requisite
-    [ "$1" != auth ] || control=required # or the time it takes would tell a right password from a wrong one
-    printf '%-10s %-12s pam_python.so %s %s\n' "$1" "$control" "$2${3:+ $3}" "$mark"
-}
-
 draft_of() { # FILE PLACE MODE: a copy of root's, beside the place that it will take
     draft=$(mktemp "${2%/*}/$temporary")
     cp "$1" "$draft"
@@ -183,7 +174,10 @@ Written by install.sh.
 import sys
 
 FOLDER = "$1"
+BY_PAM_EXEC = __name__ == "__main__" and sys.argv[1:2] == ["pam"]
 
+if BY_PAM_EXEC:
+    sys.dont_write_bytecode = True  # or the limits of whoever runs su might cut the file in two
 if FOLDER not in sys.path:
     sys.path.insert(0, FOLDER)
 try:
@@ -195,7 +189,7 @@ except Exception:  # the compiled file is damaged; from the source alone it take
         import accesscontrol
     finally:
         sys.pycache_prefix, sys.dont_write_bytecode = kept
-    if __name__ == "__main__":
+    if __name__ == "__main__" and not BY_PAM_EXEC:
         import contextlib
         import py_compile
 
@@ -236,16 +230,20 @@ except py_compile.PyCompileError as error:
     sync "$stage/accesscontrol.py" "$compiled"
 }
 
+ask_the_plugin() { /usr/bin/python3 -I "$stage/loader/accesscontrol.py" "$@"; }
+
 # A login as real as can be, that changes nothing and leaves nothing in the logs: su, in a mount namespace in which
 # folders of ours lie over /etc/pam.d, the logs and the plugin's state, and a socket of ours over /dev/log.
-su_with() { # RULES TYPE...: whether su gets past the plugin, where it stands in the stacks of these types
-    rules=$1
-    shift
+su_with() { # PLACE RULES [WAY TYPE...]: whether su gets past the plugin, called in that way in the stacks of these types
+    place=$scratch/$1 rules=$2 way=${3-}
+    mkdir -p "$place/pam.d" "$place/log" "$place/state"
+    printf '%s required pam_deny.so\n' auth account session >"$place/pam.d/other"
     for type in auth account session; do
-        case " $* " in *" $type "*) our_line "$type" "$stage/loader/accesscontrol.py" "conf=$scratch/$rules" ;; esac
+        case " $* " in
+        *" $type "*) sed -n "/^$way $type /{ s,^$way ,,; s,conf=RULES,conf=$scratch/$rules,; p; }" "$scratch/lines" ;;
+        esac
         printf '%s required pam_permit.so\n' "$type"
-    done >"$scratch/pam.d/su"
-    rm -f "$scratch/socket"
+    done >"$place/pam.d/su"
     unshare --mount /usr/bin/python3 -I -c '
 import os, re, select, socket, subprocess, sys
 
@@ -265,24 +263,36 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log, open("logged", "w"
                 print(said.rstrip("\n\0"), file=logged)
         if ended:
             sys.exit(su.returncode != 0)
-' "$scratch" "$pam_folder" "$state" </dev/null >"$scratch/said" 2>&1 9>&-
+' "$place" "$pam_folder" "$state" </dev/null >"$place/said" 2>&1 9>&-
 }
 
-not_proven() {
-    why=$(tail -qn 1 "$scratch/said" "$scratch/logged" 2>/dev/null | tail -n 1 | tr -cd '[:print:]')
-    fail "no service was changed, because of the proof before that: $*${why:+ ($why)}"
+not_proven() { # PLACE WHAT
+    why=$(tail -qn 1 "$scratch/$1/said" "$scratch/$1/logged" 2>/dev/null | tail -n 1 | tr -cd '[:print:]')
+    fail "no service was changed, because of the proof before that: $2${why:+ ($why)}"
 }
 
 prove_that_the_plugin_decides() {
-    mkdir "$scratch/pam.d" "$scratch/log" "$scratch/state"
     [ -d "$state" ] || mkdir -m 700 "$state" # as the plugin does: what ours lies over
-    printf '%s required pam_deny.so\n' auth account session >"$scratch/pam.d/other"
     printf '%s\n' DEFAULT:CLOSE 'ALL OPEN USER ALL' >"$scratch/proof-open.conf"
     printf '%s\n' DEFAULT:OPEN 'ALL CLOSE USER ALL' >"$scratch/proof-close.conf"
-    su_with proof-open.conf || not_proven "su does not work in a mount namespace here"
-    su_with proof-open.conf auth account session || not_proven "the plugin refuses what is open"
-    for phase in auth account session; do
-        ! su_with proof-close.conf "$phase" || not_proven "the plugin lets through, in $phase, what is closed"
+    mkdir "$scratch/lines-of"
+    ask_the_plugin --lines "$stage/loader/accesscontrol.py" conf=RULES >"$scratch/lines" 2>"$scratch/lines-of/said" ||
+        not_proven lines-of "the plugin cannot be loaded"
+    su_with su proof-open.conf || not_proven su "su does not work in a mount namespace here"
+    for way in pam_python.so pam_exec.so; do
+        su_with "$way" proof-open.conf "$way" auth account session || not_proven "$way" "the plugin refuses by $way what is open"
+    done
+    jobs='' # all at once, since su takes its time for a refusal
+    for way in pam_python.so pam_exec.so; do
+        for phase in auth account session; do
+            su_with "$way-$phase" proof-close.conf "$way" "$phase" &
+            jobs="$jobs $!:$way:$phase"
+        done
+    done
+    for job in $jobs; do
+        way=${job#*:} phase=${job##*:}
+        ! wait "${job%%:*}" ||
+            not_proven "${way%:*}-$phase" "the plugin lets through by ${way%:*}, in $phase, what is closed"
     done
 }
 
@@ -374,34 +384,19 @@ guarded_already() {
     done
 }
 
-included_by() { # SERVICE [TYPE]: the services whose files its file includes, in the stack of that type
-    text=$pam_folder/$1
-    [ -e "$text" ] || text=$(vendor_file "$1")
-    [ ! -f "$text" ] || awk -v type="${2-}" '
-        { sub(/#.*/, ""); sub(/^-/, "", $1) }
-        tolower($1) == "@include" { print $2 }
-        tolower($2) ~ /^(include|substack)$/ && (type == "" || tolower($1) == type) { print $3 }' "$text"
-}
-
-put_in_order() { # SERVICE: behind those that it includes
-    case " $seen " in *" $1 "*) return 0 ;; esac
-    seen="$seen $1"
-    for other in $(included_by "$1"); do
-        case " $wanted " in *" $other "*) put_in_order "$other" ;; esac
-    done
-    services="$services $1"
-}
-
 choose_the_services() {
-    known=$(/usr/bin/python3 -I "$stage/loader/accesscontrol.py" --services | awk '{ print $2 }')
+    known=$(ask_the_plugin --services | awk '{ print $2 }')
     [ -n "$known" ] || fail "accesscontrol.py does not tell which services it knows; no service was changed"
-    wanted='' seen=''
-    for service in $known $smartcards $(guarded_already) $named; do
+    wanted=''
+    for service in $known $(guarded_already) $named; do
         for one in "$service" "$service-l" "$service-i"; do # what a rule for su is for
             ! has_a_file "$one" || wanted="$wanted $one"
         done
     done
-    for service in $wanted; do put_in_order "$service"; done
+    mkdir "$scratch/files"
+    # shellcheck disable=SC2086 # one word for each service
+    ask_the_plugin --plan "$loader" "$scratch/files" $wanted >"$scratch/plan" ||
+        fail "accesscontrol.py does not tell how it is called; no service was changed"
 }
 
 # ---- The services ----------------------------------------------------------------------------------------------------
@@ -416,86 +411,9 @@ without_our_lines() { # FILE
         END { if (newline && some) printf "\n" }' "$1"
 }
 
-our_line_again() { # TYPE: with the rule file that the admin may have named on it
-    conf="s/^$1[[:blank:]].*pam_python\.so[[:blank:]].*[[:blank:]]\(conf=[^[:blank:]#\\]*\).*${mark}[[:space:]]*\$/\1/p"
-    our_line "$1" "$loader" "$(sed -n "$conf" "$file" 2>/dev/null | head -n 1)"
-}
-
-# Our auth line stands behind the last statement that brings auth, the two others before the first of their type. A type
-# that the service lacks it has from "other", and no longer if it gets a line: so that one is included. Where a guarded
-# service is included, our line comes with it.
-with_our_lines() { # FILE [FIRST-LINE]
-    awk -v newline="$(ends_in_a_newline "$1" && echo yes)" -v head="${2-}" -v mark="$mark" -v folder="$pam_folder" \
-        -v guarded=" $guarded " -v auth="$(our_line_again auth)" \
-        -v account="$(our_line_again account)" -v session="$(our_line_again session)" '
-
-        # Whether a line completes a statement, which is then in said[depth], up to a # and joined at a backslash. The
-        # versions of libpam differ on whether a blank line ends a joined one; we wait for where all of them agree.
-        function completes(line, depth) {
-            if (!joined[depth]) said[depth] = ""
-            else if (line ~ /^[ \t]*(#.*)?$/) return 0
-            joined[depth] = line !~ /#/ && sub(/\\[ \t]*$/, " ", line)
-            sub(/#.*/, "", line)
-            said[depth] = said[depth] line
-            return !joined[depth]
-        }
-
-        # The types that a statement brings, such as "auth " or, for an @include, "auth auth session ".
-        function types(depth,    word, type, path, line, found) {
-            split(said[depth], word)
-            type = tolower(word[1])
-            sub(/^-/, "", type)
-            if (type != "@include" || depth > 20) return type " "
-            path = word[2] ~ /^\// ? word[2] : folder "/" word[2]
-            joined[depth + 1] = 0
-            while ((getline line < path) > 0) if (completes(line, depth + 1)) found = found types(depth + 1)
-            close(path)
-            return found
-        }
-
-        function includes_a_guarded_one(statement,    word) {
-            split(statement, word)
-            if (tolower(word[1]) == "@include") return index(guarded, " " word[2] " ")
-            return tolower(word[2]) ~ /^(include|substack)$/ && index(guarded, " " word[3] " ")
-        }
-
-        function put(line) { printf "%s%s", separator, line; separator = "\n" }
-        function put_ours(type) { if (!(type in from_there)) put(ours[type]) }
-        function put_other(type) { put(type " include other " mark) }
-
-        BEGIN {
-            ours["auth"] = auth; ours["account"] = account; ours["session"] = session
-            if (head) put(head)
-        }
-        { row[NR] = $0 }
-        !joined[0] { start = NR }
-        completes($0, 0) {
-            brought = " " types(0)
-            for (type in ours) if (index(brought, " " type " ")) {
-                if ((type == "auth" || !(type in first)) && includes_a_guarded_one(said[0])) from_there[type]
-                if (!(type in first)) first[type] = start
-                last[type] = NR
-            }
-        }
-        END {
-            if (joined[0]) exit 1
-            for (i = 1; i <= NR; i++) {
-                if (i == first["account"]) put_ours("account")
-                if (i == first["session"]) put_ours("session")
-                put(row[i])
-                if (i == last["auth"]) put_ours("auth")
-            }
-            if (!last["auth"]) { put_other("auth"); put_ours("auth") }
-            if (!last["account"]) { put_ours("account"); put_other("account") }
-            if (!last["session"]) { put_ours("session"); put_other("session") }
-            if (newline) printf "\n"
-        }' "$1"
-}
-
-draft_with_our_lines() { # FILE FIRST-LINE: whether that can be done, and undone without a trace
+can_be_undone() { # FILE DRAFT: whether uninstall.sh will give the file back as it is, but for lines of ours
     without_our_lines "$1" >"$scratch/without" &&
-        with_our_lines "$scratch/without" "$2" >"$scratch/with" &&
-        without_our_lines "$scratch/with" | cmp -s - "$scratch/without" &&
+        without_our_lines "$2" | cmp -s - "$scratch/without" &&
         { grep -qaF "$mark" "$1" || cmp -s "$1" "$scratch/without"; }
 }
 
@@ -512,16 +430,8 @@ unguarded() { # SERVICE WHY
     incomplete=yes
 }
 
-is_guarded_by_what_it_includes() { # SERVICE, of a name with -l or -i behind it: by that of the short name
-    case $1 in *-l | *-i) ;; *) return 1 ;; esac
-    case " $guarded " in *" ${1%-?} "*) ;; *) return 1 ;; esac
-    for type in auth account session; do
-        included_by "$1" "$type" | grep -qxF "${1%-?}" || return 1
-    done
-}
-
-guard() { # SERVICE
-    file=$pam_folder/$1 origin='' first=''
+guard() { # SERVICE WAY WHY, as the plugin has planned it
+    file=$pam_folder/$1 origin=''
     if [ -L "$file" ]; then
         file=$(readlink -f "$file") || true
         [ "${file%/*}" = "$(readlink -f "$pam_folder")" ] || {
@@ -531,32 +441,35 @@ guard() { # SERVICE
     elif [ ! -e "$file" ]; then
         origin=$(vendor_file "$1")
         [ -n "$origin" ] || return 0
-        first="# copied from $origin $mark"
     fi
-    origin=${origin:-$file}
-    [ -f "$origin" ] || {
-        unguarded "$1" "$origin is not a file"
+    [ -f "${origin:-$file}" ] || {
+        unguarded "$1" "$file is not a file"
         return 0
     }
-    [ -n "$first" ] || first=$(grep -am 1 "^# copied from /.* $mark\$" "$file") || true
-    draft_with_our_lines "$origin" "$first" || {
-        unguarded "$1" "$origin is not text, or ends in the middle of a line"
+    can_be_undone "${origin:-$file}" "$scratch/files/$1" || {
+        unguarded "$1" "${origin:-$file} is not text"
         return 0
     }
-    if is_guarded_by_what_it_includes "$1"; then # as Debian's su-l, which includes su
+    if [ "$2" = none ]; then
+        unguarded "$1" "$3"
+        [ -z "$origin" ] || return 0
+    elif [ "$2" = included ] && [ -n "$origin" ]; then # as Debian's su-l, which includes su
         guarded="$guarded $1"
-        [ "$origin" = "$file" ] || return 0
-        { [ -z "$first" ] || printf '%s\n' "$first" && cat "$scratch/without"; } >"$scratch/with"
+        return 0
     fi
-    cmp -s "$scratch/with" "$file" || replace "$file" "$scratch/with" "$origin" || {
+    cmp -s "$scratch/files/$1" "$file" || replace "$file" "$scratch/files/$1" "${origin:-$file}" || {
         unguarded "$1" "$file cannot be written"
         return 0
     }
-    case " $guarded " in *" $1 "*) ;; *) guarded="$guarded $1" ;; esac
+    [ "$2" != none ] || return 0
+    guarded="$guarded $1"
+    [ -z "$3" ] || complain "$1 is guarded by $2, $3"
 }
 
 guard_the_services() {
-    for service in $services; do guard "$service"; done
+    while read -r service way why; do
+        [ "$way" = includes ] || guard "$service" "$way" "$why"
+    done <"$scratch/plan"
     guarded=${guarded# }
     [ -n "$guarded" ] || fail "no service of this computer could be guarded"
 }
@@ -565,32 +478,23 @@ guard_the_services() {
 
 in_lines() { fold -s -w 78 | sed 's/ *$//; 2,$s/^/  /'; }
 
-what_obeys_too() {
-    for service in $(for place in "$pam_folder" $vendor_folders; do ls "$place" 2>/dev/null; done | sort -u); do
-        case " $guarded $greeters " in *" $service "*) continue ;; esac
-        is_no_service "$service" || for other in $(included_by "$service"); do
-            case " $guarded " in *" $other "*) printf ' %s' "$service" && break ;; esac
-        done
-    done
-}
-
 tell_what_obeys_too() {
-    includers=$(what_obeys_too)
+    includers=$(awk '$2 == "includes" { printf " %s", $1 }' "$scratch/plan")
     [ -z "$includers" ] || in_lines <<END
 They include one of these, and obey the rules where they run as root; a screen locker that runs as the person is never\
  judged:$includers
 END
 }
 
-tell_of_python_programs() { # pam_python within them is a second Python, which it is not made for
+tell_of_python_programs() { # pam_python.so in them is a second Python, which they are not made for
     found=$(/usr/bin/python3 -I -c '
 from importlib.util import find_spec
 print(*(name for name in ("jupyterhub", "pamela", "pam", "PAM", "wsgidav") if find_spec(name)))' 2>/dev/null) || true
     for program in /usr/local/bin/jupyterhub /opt/*/bin/jupyterhub /opt/*/*/bin/jupyterhub /srv/*/bin/jupyterhub; do
         [ ! -e "$program" ] || found="${found:+$found }$program"
     done
-    [ -z "$found" ] || complain "a program in Python crashes when it uses a guarded PAM service ($found is here):" \
-        "give it a service of its own in $pam_folder that is not guarded"
+    [ -z "$found" ] || complain "a program in Python crashes when it uses login, sshd or the like ($found is here):" \
+        "give it a PAM service of its own in $pam_folder, which install.sh can guard"
 }
 
 tell_of_lines_that_are_not_ours() {

@@ -89,7 +89,7 @@ take_our_lines_out() {
 }
 
 keep_the_plugin_if_it_is_called() {
-    callers=$(grep -anHEs '^[^#]*pam_python[^#]*accesscontrol\.py' "$pam_folder"/* | cut -d : -f 1,2) || true
+    callers=$(grep -anHEs '^[^#]*pam_(python|exec)[^#]*accesscontrol\.py' "$pam_folder"/* | cut -d : -f 1,2) || true
     for line in $callers; do complain "$line still calls the plugin: take it out, and run uninstall.sh again"; done
     [ -z "$callers$incomplete" ] || fail "the plugin stays, since without it such a line refuses everybody"
 }

@@ -21,6 +21,7 @@ from statistics import median
 import pytest
 
 from desktop import Desktop
+from host import PLUGIN, WAYS, passing
 from limits import REGISTRY, start_of
 from machine import run, ssh, ssh_command
 
@@ -35,7 +36,6 @@ SCRATCH = Path("/run/benchmark")
 PHASES = ("authenticate", "acct_mgmt", "open_session", "close_session")
 NAMES = ("authenticate", "setcred", "acct_mgmt", "open_session", "close_session")
 EMPTY = "".join(f"def pam_sm_{name}(pamh, flags, argv):\n    return pamh.PAM_IGNORE\n" for name in NAMES)
-OURS = "pam_python.so /lib/security/accesscontrol.py"
 SIZES = (10, 100, 1_000, 10_000, 100_000)
 SLEEPERS = """
 import os, signal, sys
@@ -115,7 +115,8 @@ def _services() -> Iterator[None]:
     SCRATCH.mkdir()
     (SCRATCH / "empty.py").write_text(EMPTY)
     access = f"account required pam_access.so nodefgroup accessfile={SCRATCH}/access.conf\n"
-    services = {"ours": stack(OURS), "empty": stack(f"pam_python.so {SCRATCH}/empty.py"), "access": access + stack()}
+    services = {"ours": stack(PLUGIN), "empty": stack(f"pam_python.so {SCRATCH}/empty.py"), "access": access + stack()}
+    services |= {"exec": passing(WAYS[1]), "nothing": stack()}
     for name, text in services.items():
         Path("/etc/pam.d", f"bench-{name}").write_text(text)
     yield
@@ -194,6 +195,15 @@ def against_empty(case: str, goal: str, text: str, rules: Callable[[str], None])
     milliseconds = f"{median(ours):.1f} ms, an empty plugin {median(empty):.1f} ms"
     row(case, goal, ratio(ours, empty), milliseconds)
     return median(ours)
+
+
+def test_pam_exec(rules) -> None:
+    """Each of auth, account and session starts a Python of its own."""
+    rules(user_rules(10))
+    ours, nothing = in_turns("bench-exec", "bench-nothing")
+    each = (median(ours) - median(nothing)) / 3
+    other = f"{median(ours):.1f} ms for three, not guarded {median(nothing):.1f} ms"
+    row("10 USER rules by pam_exec.so, each phase", "30 ms", f"{each:.1f} ms", other)
 
 
 @pytest.mark.parametrize(("number", "goal"), [(10, "1.10"), (1_000, "1.12"), (10_000, "1.20"), (100_000, "1.9")])

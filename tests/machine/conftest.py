@@ -113,10 +113,16 @@ def service() -> Iterator[Callable[[str, str], None]]:
 
 # ----------------------------------------------------------------------------------------- read from where a test began
 
+# A session whose host has ended without a word is found by whoever opens the next one, perhaps in another test.
+FOUND_ENDED = "found ended"
+
 
 @pytest.fixture
 def journal() -> Callable[..., list[str]]:
-    """journal(): what the plugin wrote to syslog in this test, a string a message; journal("su"): what su did."""
+    """journal(): what the plugin wrote to syslog in this test, a string a message; journal("su"): what su did.
+
+    Without sessions that were found ended.
+    """
     begin = json.loads(run("journalctl", "-q", "-n", "1", "-o", "json").stdout)["__CURSOR"]
 
     def read(identifier: str = "pam-accesscontrol") -> list[str]:
@@ -124,7 +130,8 @@ def journal() -> Callable[..., list[str]]:
         # Not with -t: Debian 12's journalctl then leaves out the first message after the cursor.
         lines = run("journalctl", "-q", f"--after-cursor={begin}", "-o", "json", "--all").stdout.split("\n")
         entries = [json.loads(line) for line in lines if line]
-        return [message_of(entry) for entry in entries if entry.get("SYSLOG_IDENTIFIER") == identifier]
+        messages = [message_of(entry) for entry in entries if entry.get("SYSLOG_IDENTIFIER") == identifier]
+        return [message for message in messages if not message.endswith(FOUND_ENDED)]
 
     return read
 
@@ -147,15 +154,16 @@ def authlog() -> Callable[[], str]:
 
 
 @pytest.fixture
-def monthly_log() -> Callable[[], str]:
-    """monthly_log(): what came into the plugin's own log in this test."""
+def monthly_log() -> Callable[..., str]:
+    """monthly_log(): what came into the plugin's own log in this test; ended=True with sessions found ended, too."""
 
     def logs() -> list[Path]:
         return sorted(Path("/var/log").glob("pam-accesscontrol-[0-9]*.log"))
 
     begin = {path: path.stat().st_size for path in logs()}
 
-    def read() -> str:
-        return "".join(path.read_bytes()[begin.get(path, 0) :].decode("utf-8", "surrogateescape") for path in logs())
+    def read(ended: bool = False) -> str:
+        parts = (path.read_bytes()[begin.get(path, 0) :].decode("utf-8", "surrogateescape") for path in logs())
+        return "".join(line for line in "".join(parts).splitlines(True) if ended or FOUND_ENDED not in line)
 
     return read

@@ -6,12 +6,15 @@ import functools
 import tempfile
 from pathlib import Path
 
-from machine import run, wait_for
+from machine import CHECKOUT, run, wait_for
 
-SUCCESS, OPEN_ERR, SERVICE_ERR, PERM_DENIED, AUTH_ERR, SESSION_ERR = 0, 1, 3, 6, 7, 14  # see pam(3)
-PLUGIN = "pam_python.so /lib/security/accesscontrol.py"
+SUCCESS, OPEN_ERR, SERVICE_ERR, SYSTEM_ERR, PERM_DENIED, AUTH_ERR, SESSION_ERR = 0, 1, 3, 4, 6, 7, 14  # see pam(3)
+LOADER = "/lib/security/accesscontrol.py"
+PLUGIN = f"pam_python.so {LOADER}"
+TYPES = ("auth", "account", "session")
+WAYS = ("pam_python.so", "pam_exec.so")
 
-# A service in which everything but the plugin passes.
+# A service in which everything but the plugin passes; the plugin is called by pam_python.so.
 PASSING = f"""\
 auth required pam_permit.so
 auth required {PLUGIN}
@@ -20,6 +23,34 @@ account required pam_permit.so
 session requisite {PLUGIN}
 session required pam_permit.so
 """
+
+
+@functools.cache
+def plugin(*arguments: str) -> list[str]:
+    """What accesscontrol.py prints, as install.sh asks it, line by line."""
+    return run("/usr/bin/python3", "-I", str(CHECKOUT / "accesscontrol.py"), *arguments).stdout.splitlines()
+
+
+def lines(way: str, kind: str, *arguments: str) -> str:
+    """The lines of one type by which install.sh has the plugin called in one of the WAYS."""
+    rows = [row.removeprefix(f"{way} ") for row in plugin("--lines", LOADER, *arguments) if row.startswith(way)]
+    return "".join(f"{row}\n" for row in rows if row.split()[0] == kind)
+
+
+def way_of(service: str) -> str:
+    """The way in which install.sh has the plugin called by a service."""
+    inside = {*(row.split()[1] for row in plugin("--services")), "vsftpd", "exim", "exim4"}
+    return WAYS[0] if service in inside else WAYS[1]
+
+
+def with_our_lines(way: str, text: str) -> str:
+    """The text of a PAM file in which the plugin is called: account and session at its top, auth at its end."""
+    return f"{lines(way, 'account')}{lines(way, 'session')}{text.rstrip()}\n{lines(way, 'auth')}"
+
+
+def passing(way: str) -> str:
+    """A service in which everything but the plugin passes."""
+    return with_our_lines(way, "".join(f"{kind} required pam_permit.so\n" for kind in TYPES))
 
 
 class Told:

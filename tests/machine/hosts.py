@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pexpect
 
-from host import PLUGIN
+from host import way_of, with_our_lines
 from machine import Result, password_of, run, wait_for
 
-PAM = Path("/etc/pam.d")
+PAM, VENDOR = Path("/etc/pam.d"), Path("/usr/lib/pam.d")
 PROMPT = "(?i)password[^:\n]*: ?"
 
 
@@ -29,12 +29,12 @@ PROMPT = "(?i)password[^:\n]*: ?"
 
 @contextmanager
 def guarded(*services: str) -> Iterator[None]:
-    """Within the block, the plugin has its three lines in the files of these services; a missing file is `other`'s."""
-    first = f"account requisite {PLUGIN}\nsession requisite {PLUGIN}\n"
+    """Within the block, these services are guarded as install.sh guards them; a missing file is `other`'s."""
     texts = {}
     for name in services:
-        rest = (PAM / name if (PAM / name).exists() else PAM / "other").read_text()
-        texts[str(PAM / name)] = f"{first}{rest.rstrip()}\nauth required {PLUGIN}\n"
+        rest = next(path for path in (PAM / name, VENDOR / name, PAM / "other") if path.exists()).read_text()
+        assert "accesscontrol.py" not in rest
+        texts[str(PAM / name)] = with_our_lines(way_of(name), rest)
     with files(texts):
         yield
 

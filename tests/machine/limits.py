@@ -212,6 +212,11 @@ def kill_and_wait(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+def parent_of(pid: int) -> int:
+    """See proc_pid_status(5)."""
+    return int(Path(f"/proc/{pid}/status").read_text().partition("PPid:")[2].split()[0])
+
+
 def children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
@@ -294,14 +299,20 @@ def stopped_with_the_lock(*command: str, input: str = "") -> Iterator[int]:
 
 
 @contextmanager
-def frozen(pid: int) -> Iterator[None]:
-    """Within the block, a process stands in a cgroup that is frozen, and is stopped by nothing else. See cgroups(7)."""
-    group = Path("/sys/fs/cgroup/tests-frozen")
+def frozen(*pids: int) -> Iterator[None]:
+    """Within the block, processes stand in a cgroup that is frozen, and are stopped by nothing else; then they end.
+
+    See cgroups(7).
+    """
+    hybrid = Path("/sys/fs/cgroup/unified")
+    group = (hybrid if hybrid.exists() else hybrid.parent) / "tests-frozen"
     group.mkdir()
     try:
-        (group / "cgroup.procs").write_text(str(pid))
+        for pid in pids:
+            (group / "cgroup.procs").write_text(str(pid))
         (group / "cgroup.freeze").write_text("1")
-        os.kill(pid, signal.SIGCONT)
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
         wait_for(lambda: "frozen 1" in (group / "cgroup.events").read_text(), "the cgroup is frozen")
         yield
     finally:
@@ -309,22 +320,3 @@ def frozen(pid: int) -> Iterator[None]:
         (group / "cgroup.freeze").write_text("0")
         wait_for(lambda: not (group / "cgroup.procs").read_text(), "nobody is in the cgroup")
         group.rmdir()
-
-
-# -------------------------------------------------------------------------------------------- services that are guarded
-
-
-@contextmanager
-def guarded(name: str) -> Iterator[None]:
-    """Within the block, a service of this computer is guarded, by the lines that install.sh would put in."""
-    plugin = "pam_python.so /lib/security/accesscontrol.py"
-    path = Path("/etc/pam.d", name)
-    before = path.read_text()
-    assert plugin not in before
-    auth = "@include common-auth\n"
-    text = before.replace(auth, f"{auth}auth required {plugin}\n")
-    path.write_text(f"account requisite {plugin}\nsession requisite {plugin}\n{text}")
-    try:
-        yield
-    finally:
-        path.write_text(before)

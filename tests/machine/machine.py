@@ -20,6 +20,7 @@ from typing import TypeVar
 
 import pexpect
 
+CHECKOUT = Path(__file__).parents[2]
 MARKER = Path("/etc/pam-accesscontrol-test-machine")
 RULE_FILE = Path("/etc/pam-accesscontrol/pam-accesscontrol.conf")
 AUTH_LOG = Path("/var/log/auth.log")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from host import AUTH_ERR, PASSING, PLUGIN, SUCCESS, host
-from machine import ssh
+from hosts import as_user, guarded
+from machine import run, ssh
 
 RULES = "DEFAULT:OPEN\nALL CLOSE USER bob\n"  # bob is refused, carol is not
+TRIES = 20
 DELAY = 2_000_000  # microseconds, what pam_unix asks for after a wrong password
 
 # As Debian has it: a wrong password ends at pam_deny, a right one jumps across it to the plugin.
@@ -69,3 +72,22 @@ def test_account_and_session_make_nobody_wait(rules, service) -> None:
     refused = host("scratch", "bob", "acct", "open")
     assert (refused.asked, refused.delayed) == ([], [])
     assert SUCCESS not in refused.returned.values()
+
+
+def test_su_takes_as_long_for_a_right_password_as_for_a_wrong_one(rules) -> None:
+    """Twenty of each, one beside the other: neither kind is the slower one, by their ranks (Mann and Whitney)."""
+    rules(RULES)
+
+    def seconds(password: str) -> float:
+        begin = time.monotonic()
+        told = run(*as_user("erin", "su", "bob", "-c", "true"), input=f"{password}\n", check=False)
+        assert (told.returncode, told.stdout) == (1, "") and "Authentication failure" in told.stderr, told
+        return time.monotonic() - begin
+
+    with guarded("su"), ThreadPoolExecutor(8) as pool:
+        took = list(pool.map(seconds, ["bob-pw", "wrong"] * TRIES))
+    right, wrong = took[::2], took[1::2]
+    assert min(took) > 1
+    slower = sum(one > other for one in right for other in wrong)
+    sigma = (TRIES * TRIES * (2 * TRIES + 1) / 12) ** 0.5
+    assert abs(slower - TRIES * TRIES / 2) < 4.5 * sigma, (right, wrong)

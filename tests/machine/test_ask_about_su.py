@@ -8,31 +8,23 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 
 import pexpect
 import pytest
 
 from desktop import NOT_ALLOWED, Desktop, askers, waiting_for_an_answer
-from host import PLUGIN
-from limits import await_end, descendant
+from hosts import guarded
+from limits import await_end, descendant, frozen, kill_and_wait, parent_of
 from machine import password_of, wait_for
 
 pytest_plugins = ["desktop_fixtures"]
-
-SERVICES = [Path("/etc/pam.d/su"), Path("/etc/pam.d/su-l")]
-GUARD = f"account requisite {PLUGIN}\nsession requisite {PLUGIN}\n"
 
 
 @pytest.fixture(autouse=True)
 def _rules(rules) -> Iterator[None]:
     rules("SU ASK USER bob,carol\nSSH ASK USER carol,dave\nDEFAULT:OPEN\nREMEMBER:600\nTIMEOUT:3600\n")
-    kept = {path: path.read_text() for path in SERVICES}
-    path = SERVICES[0]
-    path.write_text(GUARD + kept[path])  # su-l includes it
-    yield
-    for path, text in kept.items():
-        path.write_text(text)
+    with guarded("su"):  # su-l includes it
+        yield
 
 
 def su(user: str, *how: str, caller: str = "erin") -> pexpect.spawn:
@@ -55,7 +47,7 @@ def test_the_dialog_says_who_asked_and_to_become_whom(desktop: Desktop, how: lis
     window.click("Allow")
     erin.expect("i am bob")
     erin.expect(pexpect.EOF)
-    assert any(re.search(r"SU session bob@localhost: ASK, .*: allowed by alice", line) for line in journal())
+    assert any(re.search(r"SU account bob@localhost: ASK, .*: allowed by alice", line) for line in journal())
 
 
 def test_who_is_denied_does_not_become_anybody(desktop: Desktop) -> None:
@@ -97,6 +89,42 @@ def test_who_is_killed_again_and_again_is_no_longer_asked_about(desktop: Desktop
     erin.expect_exact("Access denied: too many questions were taken back, try again later.")
 
 
+def test_the_question_goes_with_the_su_that_it_is_about(desktop: Desktop, journal) -> None:
+    with su_of_erin() as pid:
+        window = desktop.question()
+        kill_and_wait(pid)
+        window.wait_until_gone()
+    said = r"SU account bob@localhost: ASK, refused: .*: the client has gone away"
+    wait_for(lambda: any(re.fullmatch(said, line) for line in journal()), "it is refused")
+
+
+def test_after_account_session_asks_nobody_again(desktop: Desktop, rules, monthly_log) -> None:
+    rules("SU ASK USER bob\nDEFAULT:OPEN\nREMEMBER:0\n")
+    erin = su("bob")
+    desktop.answer("Allow")
+    erin.expect("i am bob")
+    erin.expect(pexpect.EOF)
+    lines = [line.split()[2:] for line in monthly_log().splitlines()]
+    assert lines == [["SU", "ASK", "bob@localhost", "granted", "pam-accesscontrol.conf:1", "allowed", "by", "alice"]]
+    erin = su("bob")
+    desktop.answer("Deny")
+    erin.expect_exact(NOT_ALLOWED)
+
+
+def test_a_session_without_an_account_before_it_is_asked_about(desktop: Desktop, rules, monthly_log) -> None:
+    """As runuser has it."""
+    rules("RUNUSER ASK USER bob\nDEFAULT:OPEN\nREMEMBER:0\n")
+    with guarded("runuser"):
+        for button, status in (("Allow", 0), ("Deny", 1)):
+            asked = pexpect.spawn("runuser", ["-u", "bob", "true"], encoding="utf-8", timeout=30)
+            desktop.answer(button)
+            asked.expect(pexpect.EOF)
+            asked.close()
+            assert asked.exitstatus == status
+    lines = [line.split()[2:6] for line in monthly_log().splitlines()]
+    assert [line[0] + " " + line[3] for line in lines] == ["RUNUSER granted", "RUNUSER denied"]
+
+
 # ---------------------------------------------------------------- whoever asks may stop the process that asks for them
 
 
@@ -114,21 +142,9 @@ def stop(pid: int) -> None:
     os.kill(pid, signal.SIGSTOP)
 
 
-@contextmanager
-def frozen(pid: int) -> Iterator[None]:
-    """Within the block, a process does not get to do anything, for its cgroup is frozen; see cgroups(7)."""
-    hybrid = Path("/sys/fs/cgroup/unified")
-    group = (hybrid if hybrid.exists() else hybrid.parent) / "tests-frozen"
-    group.mkdir(exist_ok=True)
-    (group / "cgroup.procs").write_text(f"{pid}\n")
-    (group / "cgroup.freeze").write_text("1\n")
-    wait_for(lambda: "frozen 1" in (group / "cgroup.events").read_text(), "it is frozen")
-    try:
-        yield
-    finally:
-        (group / "cgroup.freeze").write_text("0\n")
-        with suppress(OSError):
-            group.rmdir()
+def asker_of(su: int) -> int:
+    """The process that waits for an answer about an su."""
+    return wait_for(lambda: next((pid for pid in askers() if parent_of(pid) == su), 0), "it waits for an answer")
 
 
 def carol_is_asked_about(desktop: Desktop, *after: object) -> None:
@@ -137,40 +153,49 @@ def carol_is_asked_about(desktop: Desktop, *after: object) -> None:
     assert carol.is_let_in()
 
 
-@pytest.mark.parametrize("how", ["stopped", "frozen"])
-def test_one_that_is_held_up_while_its_question_is_open_holds_up_nobody_else(desktop, journal, how: str) -> None:
-    with su_of_erin() as pid, ExitStack() as stack:
-        window = desktop.question()
-        stack.enter_context(await_end(pid))
-        if how == "stopped":
-            stop(pid)
-        else:
-            stack.enter_context(frozen(pid))
-        carol_is_asked_about(desktop, window)
-        window.wait_until_gone()
-    assert any(f"process {pid} " in line and line.endswith("and was ended") for line in journal())
-
-
-def test_one_that_is_stopped_in_the_queue_holds_up_nobody_else(desktop: Desktop) -> None:
-    dave = desktop.knock("dave")
-    window = desktop.question()
+def test_one_whose_su_is_stopped_has_a_question_as_any_other(desktop: Desktop) -> None:
     with su_of_erin() as pid:
-        wait_for(lambda: waiting_for_an_answer() == 2, "erin waits behind dave")
+        window = desktop.question()
         stop(pid)
         carol = desktop.knock("carol")
-        wait_for(lambda: waiting_for_an_answer() == 2 and pid not in askers(), "erin has lost her place to carol")
-        window.click("Allow")
-        assert dave.is_let_in()
+        wait_for(lambda: waiting_for_an_answer() == 2, "carol waits behind erin")
+        window.click("Deny")
         desktop.question(window).click("Allow")
         assert carol.is_let_in()
 
 
+def test_one_that_is_frozen_while_its_question_is_open_holds_up_nobody_else(desktop: Desktop, journal) -> None:
+    with su_of_erin() as pid, ExitStack() as stack:
+        window = desktop.question()
+        asker = asker_of(pid)
+        stack.enter_context(await_end(asker))
+        stack.enter_context(frozen(pid, asker))
+        carol_is_asked_about(desktop, window)
+        window.wait_until_gone()
+    assert any(f"process {asker} " in line and line.endswith("and was ended") for line in journal())
+
+
+def test_one_that_is_frozen_in_the_queue_holds_up_nobody_else(desktop: Desktop) -> None:
+    dave = desktop.knock("dave")
+    window = desktop.question()
+    with su_of_erin() as pid:
+        asker = asker_of(pid)
+        with frozen(pid, asker):
+            carol = desktop.knock("carol")
+            wait_for(lambda: waiting_for_an_answer() == 2 and asker not in askers(), "erin has lost her place to carol")
+            window.click("Allow")
+            assert dave.is_let_in()
+            desktop.question(window).click("Allow")
+            assert carol.is_let_in()
+
+
 def test_some_that_are_stopped_at_any_moment_hold_up_nobody_else(desktop: Desktop) -> None:
+    """Whatever moment it is, at most one question is open about bob, and carol is asked about after it."""
     with ExitStack() as stack:
         for number in range(8):
             child = su("bob")
             stack.callback(child.close, force=True)
-            time.sleep(number * 0.03)  # from before the plugin has been loaded to where the question is open
+            time.sleep(number * 0.03)  # from before the plugin has been started to where the question is open
             stop(descendant(child.pid, "su"))
         carol = desktop.knock("carol")
         wait_for(lambda: carol_can_be_answered(desktop), "carol is asked about")
@@ -183,4 +208,5 @@ def carol_can_be_answered(desktop: Desktop) -> bool:
             if "carol" in window.title:
                 window.click("Allow")
                 return True
+            window.click("Deny")
     return False

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from host import PASSING, PLUGIN
-from machine import RULE_FILE, Result, run
+from host import PASSING, PLUGIN, WAYS, passing
+from machine import RULE_FILE, Result, pam, run
 
 pytest_plugins = ["command_fixtures"]
 
@@ -201,6 +201,43 @@ def test_su_and_sudo_guarded_by_install_sh_have_no_fault(guarded) -> None:
     guarded("su", "sudo")
     assert "pam_rootok.so" in Path("/etc/pam.d/su").read_text()
     assert (check().returncode, check().stdout) == (0, f"{RULE_FILE}: no faults found\n")
+
+
+def shorter(text: str, old: str, new: str) -> str:
+    assert old in text
+    return text.replace(old, new, 1)
+
+
+SHORTER = {
+    "a plain requisite, which vouches": ("[success=ignore ignore=ignore default=die]", "requisite"),
+    "auth without ignore=1, by which no job runs": ("success=1 ignore=1", "success=1"),
+    "auth that ignores every refusal": ("auth       requisite    pam_deny.so # pam-accesscontrol\n", ""),
+    "no stdout, so that the host cannot be watched": ("quiet stdout", "quiet"),
+    "seteuid, by which a core file is left": ("quiet stdout", "quiet seteuid stdout"),
+    "no -I, so that the folder is searched for modules": ("-IS", "-S"),
+    "no prlimit": ("/usr/bin/prlimit --core=0 ", ""),
+    "a close of a session": ("type=open_session ", ""),
+}
+
+
+@pytest.mark.parametrize("how", SHORTER)
+def test_a_line_of_pam_exec_that_is_not_as_it_should_be_is_found(how: str, service) -> None:
+    text = passing(WAYS[1])
+    service("scratch", text)
+    assert about_scratch() == []
+    service("scratch", shorter(text, *SHORTER[how]))
+    [fault] = about_scratch()
+    assert fault.endswith(": is not as install.sh writes it, and may let in whom it should not")
+
+
+def test_a_line_of_pam_exec_may_name_a_rule_file(service, tmp_path: Path) -> None:
+    rules = tmp_path / "rules"
+    rules.write_text("DEFAULT:CLOSE\n")
+    service("scratch", passing(WAYS[1]).replace("accesscontrol.py pam", f"accesscontrol.py pam conf={rules}"))
+    assert about_scratch() == []
+    refused = run("pam-accesscontrol", "explain", "scratch", "bob", check=False)
+    assert (refused.returncode, refused.stdout.splitlines()[1]) == (1, "rule    rules:1: DEFAULT:CLOSE")
+    assert pam("scratch", "bob", "acct_mgmt").returncode != 0
 
 
 @pytest.mark.parametrize(

@@ -113,22 +113,6 @@ def test_however_little_memory_nobody_gets_in_who_may_not(world: World, service,
         assert "in" not in found.values(), found
 
 
-def test_where_no_file_may_grow_it_is_as_on_a_full_disk_and_the_host_lives(world: World, rules) -> None:
-    """A write beyond RLIMIT_FSIZE would end the host with SIGXFSZ."""
-    with world.host("limit fsize 0") as host:
-        assert tries(host, "C", "carol")[1:] == [PERM_DENIED, PERM_DENIED]
-        assert tries(host, "B", "bob") == [SUCCESS, SUCCESS, PERM_DENIED]
-        assert host.messages[-1] == "Access denied: it cannot be counted who is logged in."
-        rules("ALL OPEN USER bob\n")
-        assert tries(host, "D", "bob") == [SUCCESS, SUCCESS, SUCCESS]
-        assert (host.do("close D"), host.do("end D")) == (SUCCESS, SUCCESS)
-    lines = world.syslog()
-    assert [line for line in lines if "it cannot be counted who is in" in line and "File too large" in line]
-    assert [line for line in lines if "let in, but not written down" in line and "File too large" in line]
-    assert [line for line in lines if "cannot be written: File too large" in line]
-    assert world.monthly() == ""
-
-
 def test_a_limit_on_files_cuts_no_line_of_the_log_in_two(world: World) -> None:
     log = world.root / "var/log"
     for room in (1, 50, 100):

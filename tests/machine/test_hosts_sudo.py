@@ -116,6 +116,7 @@ def test_the_owner_is_told_who_asks_and_a_deny_is_heeded(desktop, rules) -> None
 
 def test_root_may_be_named_as_the_caller(rules) -> None:
     rules("DEFAULT:OPEN\nSUDO CLOSE USER root\n")
-    assert run("sudo", "-u", "erin", "id", "-un", check=False).stdout == ""
+    refused = run("sudo", "-u", "erin", "id", "-un", check=False)
+    assert (refused.returncode, refused.stdout) == (1, "Access denied: root may not log in over SUDO.\n")
     rules("DEFAULT:OPEN\n")
     assert run("sudo", "-u", "erin", "id", "-un", check=False).stdout == "erin\n"

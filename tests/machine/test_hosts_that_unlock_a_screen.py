@@ -129,18 +129,23 @@ def test_xscreensaver(desktop: Desktop, judged: Callable[[], None], authlog) -> 
                 locker.terminate()
 
 
-def test_vlock_which_is_root(judged: Callable[[], None]) -> None:
+def test_a_locker_that_keeps_root_is_judged_where_it_is_guarded(rules: Callable[[str], None], journal) -> None:
+    """vlock asks as root, so nothing tells it from a login; it is not guarded unless somebody says so."""
     with guarded("vlock"):
-        locker = pexpect.spawn(*split(as_user("alice", "vlock")), encoding="utf-8", timeout=20)
-        locker.expect("to unlock")
-        judged()
-        locker.sendline("")
-        locker.expect("Password: ")
-        locker.sendline(password_of("alice"))
-        locker.expect(pexpect.EOF)
-        locker.close()
-        assert locker.exitstatus == 0
+        rules("DEFAULT:OPEN\nVLOCK CLOSE USER bob\n")
+        assert is_unlocked_in_vlock("alice")
+        assert not is_unlocked_in_vlock("bob")
+    assert any(line.startswith("VLOCK auth bob@localhost: CLOSE, refused") for line in journal())
 
 
-def split(command: list[str]) -> tuple[str, list[str]]:
-    return command[0], command[1:]
+def is_unlocked_in_vlock(user: str) -> bool:
+    """Whether the right password unlocks."""
+    name, *arguments = as_user(user, "vlock")
+    locker = pexpect.spawn(name, arguments, encoding="utf-8", timeout=20)
+    locker.expect("to unlock")
+    locker.sendline("")
+    locker.expect("Password: ")
+    locker.sendline(password_of(user))
+    unlocked = locker.expect([pexpect.EOF, "Authentication failure"]) == 0
+    locker.close(force=True)
+    return unlocked

@@ -42,32 +42,22 @@ OURS = {
     "other session": "session include other # pam-accesscontrol",
 }
 
-# Service files as install.sh leaves them, with <auth> where its auth line is to stand. Without these lines, they are
-# what it finds.
-GUARDED = {
+# Service files as install.sh finds them. Our lines stand at the top and at the end, whatever is between.
+ODD = {
     "slim": """\
 auth required pam_unix.so nodelay
-<auth>
-<account>
 account required pam_unix.so
-<session>
 session required pam_permit.so""",
     # Its last line has no newline, and so ours has none.
     "sddm": """\
-<account>
 account required pam_unix.so
-<session>
 session required pam_permit.so
-auth required pam_unix.so nodelay
-<auth>""",
+auth required pam_unix.so nodelay""",
     # From an editor of another system. libpam takes a carriage return for a part of the last word.
     "wdm": """\
 auth required pam_unix.so nodelay # Auth\r
-<auth>
 # \r
-<account>
 account required pam_unix.so \r
-<session>
 session required pam_permit.so\r
 """,
     # Lines that go on in the next one; a comment never does.
@@ -76,13 +66,10 @@ session required pam_permit.so\r
 auth required \\
   pam_unix.so \\ \t
   nodelay
-<auth>
 # one \\
-<account>
 account \\
     required pam_unix.so
 
-<session>
 session required pam_permit.so # two \\
 session optional pam_permit.so
 """,
@@ -91,25 +78,19 @@ session optional pam_permit.so
 auth required \\
 
   pam_unix.so nodelay
-<auth>
-<account>
 account required \\
 # nothing of ours may stand here
 pam_unix.so
-<session>
 session required pam_permit.so
 """,
     # Upper case, tabs, silent lines, includes of several types in the middle of nowhere, and a jump.
     "kdm": """\
 #%PAM-1.0
-<account>
-<session>
 \t@INCLUDE odd-account-and-session
 -AUTH\t[success=1 default=ignore]\tpam_unix.so nodelay
  auth requisite pam_deny.so
 Auth required pam_permit.so
 @include odd-auth
-<auth>
 #@include odd-auth
 -Account optional pam_no_such_module.so
 @include /etc/pam.d/odd-account-and-session
@@ -120,32 +101,18 @@ Password required pam_deny.so
 auth required pam_permit.so
 auth [success=1 default=ignore] pam_unix.so nodelay
 auth requisite pam_deny.so
-<auth>
-<account>
 -account optional pam_no_such_module.so
 account required pam_unix.so
-<session>
 session required pam_permit.so
 """,
     # Without a type of its own a service has that of "other", as long as it has none.
     "greetd": """\
 auth required pam_unix.so nodelay
 -auth optional pam_no_such_module.so
-<auth>
-<account>
-<other account>
-<session>
-<other session>
 """,
     "gdm-autologin": """\
-<other auth>
-<auth>
-<account>
-<other account>
-<session>
-<other session>
 """,
-    # Another guarded service, whole: it has our lines already.
+    # Another guarded service, whole.
     "ly": """\
 auth include slim
 -auth optional pam_no_such_module.so
@@ -156,15 +123,13 @@ session substack slim
     # In a part of it only, and behind something else.
     "plasmalogin-autologin": """\
 auth required pam_permit.so
-<auth>
-<account>
 account required pam_permit.so
 account include slim
 @include slim-session
-<session>
 session required pam_permit.so
 """,
 }
+LACKING = {"greetd": ["account", "session"], "gdm-autologin": ["auth", "account", "session"]}  # which `other` has
 INCLUDED = {
     "odd-auth": "auth optional pam_permit.so\n",
     "odd-account-and-session": "@include odd-account\n@include odd-session\n",
@@ -176,12 +141,17 @@ INCLUDED = {
 
 def before(text: str) -> bytes:
     """A service file as install.sh finds it."""
-    return re.sub(r"<[a-z ]+>\n|\n<[a-z ]+>$", "", text).encode()
+    return text.encode()
 
 
-def behind(text: str) -> bytes:
+def behind(name: str) -> bytes:
     """A service file as install.sh leaves it."""
-    return re.sub(r"<([a-z ]+)>", lambda match: OURS[match[1]], text).encode()
+    text, lacking = ODD[name], LACKING.get(name, ())
+    top = [OURS["account"], *[OURS["other account"]] * ("account" in lacking)]
+    top += [OURS["session"], *[OURS["other session"]] * ("session" in lacking)]
+    end = [*[OURS["other auth"]] * ("auth" in lacking), OURS["auth"]]
+    body = [text.removesuffix("\n")] if text else []
+    return "\n".join([*top, *body, *end]).encode() + b"\n" * (text.endswith("\n") or not text)
 
 
 def install(checkout: Path = CHECKOUT, *arguments: str, environment: dict[str, str] | None = None) -> Result:
@@ -373,7 +343,7 @@ def test_check_finds_every_guarded_service_reached() -> None:
 def test_it_guards_every_service_that_the_rules_know_in_the_order_that_they_tell(nothing_installed: None) -> None:
     for name in known_services():
         if not (PAM / name).exists():
-            (PAM / name).write_bytes(before(GUARDED["slim"]))
+            (PAM / name).write_bytes(before(ODD["slim"]))
     said = install()
     assert (said.returncode, told_guarded(said)) == (0, known_services())
     ours = {OURS[kind] for kind in ("auth", "account", "session")}
@@ -470,12 +440,12 @@ def answers(service: str) -> tuple[int, ...]:
 
 def answers_of_all() -> dict[str, tuple[int, ...]]:
     with ThreadPoolExecutor(8) as pool:
-        return dict(zip(GUARDED, pool.map(answers, GUARDED)))
+        return dict(zip(ODD, pool.map(answers, ODD)))
 
 
 @pytest.fixture
 def odd_services(nothing_installed: None) -> None:
-    for name, text in GUARDED.items():
+    for name, text in ODD.items():
         (PAM / name).write_bytes(before(text))
     for name, text in INCLUDED.items():
         (PAM / name).write_text(text)
@@ -483,7 +453,7 @@ def odd_services(nothing_installed: None) -> None:
 
 def test_odd_service_files_get_our_lines_where_they_belong(odd_services: None) -> None:
     assert install().returncode == 0
-    assert {name: (PAM / name).read_bytes() for name in GUARDED} == {n: behind(text) for n, text in GUARDED.items()}
+    assert {name: (PAM / name).read_bytes() for name in ODD} == {name: behind(name) for name in ODD}
     assert {name: (PAM / name).read_text() for name in INCLUDED} == INCLUDED
 
 
@@ -495,7 +465,7 @@ def test_odd_services_answer_as_before_while_open_and_refuse_everything_while_cl
     assert install().returncode == 0
     assert answers_of_all() == unguarded
     rules("DEFAULT:OPEN\nXDM CLOSE USER bob\n")
-    assert answers_of_all() == dict.fromkeys(GUARDED, (1, 1, 1, 1))
+    assert answers_of_all() == dict.fromkeys(ODD, (1, 1, 1, 1))
 
 
 def test_a_second_install_leaves_odd_service_files_alone(odd_services: None) -> None:
@@ -516,30 +486,30 @@ def test_owner_mode_and_access_list_of_a_service_file_stay(nothing_installed: No
 
 
 def test_a_link_within_the_folder_stays_one_and_its_target_is_guarded(nothing_installed: None) -> None:
-    (PAM / "display-manager").write_bytes(before(GUARDED["slim"]))
+    (PAM / "display-manager").write_bytes(before(ODD["slim"]))
     (PAM / "xdm").unlink()
     (PAM / "xdm").symlink_to("display-manager")
     (PAM / "slim").symlink_to(PAM / "xdm")
     assert install().returncode == 0
     assert (os.readlink(PAM / "xdm"), os.readlink(PAM / "slim")) == ("display-manager", str(PAM / "xdm"))
-    assert (PAM / "display-manager").read_bytes() == behind(GUARDED["slim"])
+    assert (PAM / "display-manager").read_bytes() == behind("slim")
 
 
 def test_gdms_smartcard_is_guarded_whichever_alternative_is_chosen(nothing_installed: None, tmp_path: Path) -> None:
     for name in ("gdm-smartcard-pkcs11-exclusive", "gdm-smartcard-sssd-or-password"):
-        (PAM / name).write_bytes(before(GUARDED["slim"]))
+        (PAM / name).write_bytes(before(ODD["slim"]))
     (tmp_path / "alternative").symlink_to(PAM / "gdm-smartcard-sssd-or-password")
     (PAM / "gdm-smartcard").symlink_to(tmp_path / "alternative")
     assert install().returncode == 0
     for name in ("gdm-smartcard-pkcs11-exclusive", "gdm-smartcard-sssd-or-password"):
-        assert (PAM / name).read_bytes() == behind(GUARDED["slim"])
+        assert (PAM / name).read_bytes() == behind("slim")
 
 
 def test_services_that_cannot_be_guarded_are_named_and_the_others_are_guarded(
     nothing_installed: None, tmp_path: Path
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
-    elsewhere.write_bytes(before(GUARDED["slim"]))
+    elsewhere.write_bytes(before(ODD["slim"]))
     for name in ("sddm", "xdm"):
         (PAM / name).unlink()
     (PAM / "gdm").symlink_to(elsewhere)
@@ -565,12 +535,12 @@ def test_services_that_cannot_be_guarded_are_named_and_the_others_are_guarded(
 
 def test_a_service_that_only_has_a_vendors_file_gets_a_copy_with_our_lines(nothing_installed: None) -> None:
     VENDOR.mkdir(exist_ok=True)
-    (VENDOR / "slim").write_bytes(before(GUARDED["slim"]))
+    (VENDOR / "slim").write_bytes(before(ODD["slim"]))
     first = picture(PAM, VENDOR)
     for _ in range(2):
         assert install().returncode == 0
         head = b"# copied from /usr/lib/pam.d/slim # pam-accesscontrol\n"
-        assert (PAM / "slim").read_bytes() == head + behind(GUARDED["slim"])
+        assert (PAM / "slim").read_bytes() == head + behind("slim")
     assert uninstall().returncode == 0
     assert picture(PAM, VENDOR) == first
 
@@ -606,7 +576,8 @@ def test_a_program_in_python_that_uses_pam_is_warned_of(name: str, nothing_insta
         module.unlink()
     assert said.returncode == 0
     [warning] = [line for line in said.stderr.splitlines() if "a program in Python crashes" in line]
-    assert re.search(rf"[( ]{name}[ )].*: give it a service of its own in /etc/pam.d that is not guarded", warning)
+    mend = "give it a PAM service of its own in /etc/pam.d, which install.sh can guard"
+    assert re.search(rf"[( ]{name}[ )].*: {mend}", warning)
 
 
 def test_a_program_in_python_in_a_folder_of_its_own_is_warned_of(nothing_installed: None) -> None:

@@ -32,14 +32,18 @@ __all__ = ["_put_back", "_su_refuses_without_delay", "altered", "nothing_install
 
 BROKEN = {
     "does not compile": (r"^def pam_sm_authenticate", "def def", r"not compile: invalid syntax \(accesscontrol.py,"),
-    "raises": (r"^def pam_sm_acct_mgmt", "raise OSError(1)\ndef pam_sm_acct_mgmt", r"refuses what is open \(.*OSError"),
-    "lacks a function": (r"^def pam_sm_open_session", "def open_session", r"refuses what is open \(.*ImportError"),
-    "refuses everything": (r"^(def pam_sm_acct_mgmt.*)", r"\1\n    return 6", r"refuses what is open"),
-    "fails": (r"^(def decide\(.*)", r"\1\n    1 / 0", r"refuses what is open \(.*ZeroDivisionError"),
+    "raises": (r"^def pam_sm_acct_mgmt", "raise OSError(1)\ndef pam_sm_acct_mgmt", r"cannot be loaded \(OSError: 1\)"),
+    "lacks a function": (r"^def pam_sm_open_session", "def open_session", r"cannot be loaded \(ImportError"),
+    "refuses everything": (r"^(def pam_sm_acct_mgmt.*)", r"\1\n    return 6", r"refuses by pam_python.so what is open"),
+    "fails": (r"^(def decide\(.*)", r"\1\n    1 / 0", r"refuses by pam_python.so what is open \(.*ZeroDivisionError"),
     "trusts nothing": (r"^(def load_rules\(.*)", r"\1\n    path += '.no'", r"is open \(.*proof-open.conf.no"),
-    "ignores in auth": (r"^(def pam_sm_authenticate.*)", r"\1\n    return 25", r"in auth, what is closed"),
+    "ignores in auth": (r"^(def pam_sm_authenticate.*)", r"\1\n    return 25", r"_python.so, in auth, what is closed"),
     "vouches in account": (r"^(def pam_sm_acct_mgmt.*)", r"\1\n    return 0", r"in account, what is closed|is open"),
     "ignores in session": (r"^(def pam_sm_open_session.*)", r"\1\n    return 25", r"in session, what is closed"),
+    "refuses by itself": (r"^(def pam_main.*)", r"\1\n    os._exit(1)", r"refuses by pam_exec.so what is open"),
+    "fails by itself": (r"^(def pam_main.*)", r"\1\n    1 / 0", r"pam_exec.so what is open \(.*ZeroDivisionError"),
+    "lets in by itself": (r"^(def pam_main.*)", r"\1\n    os._exit(0)", r"pam_exec.so, in auth, what is closed"),
+    "lets in by itself, in account": (r'== "close_session":', '!= "auth":', r"pam_exec.so, in account, what is closed"),
 }
 
 

@@ -45,7 +45,7 @@ def one_place(rules, service) -> None:
 
 
 def is_let_in(user: str) -> bool:
-    return pam("guarded", user, "acct_mgmt").returncode == 0
+    return pam("guarded", user, "acct_mgmt", "open_session", "close_session").returncode == 0
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from host import PASSING
+from host import PASSING, SUCCESS, SYSTEM_ERR, WAYS, passing
 from limits import (
     LOCK,
     await_end,
@@ -30,6 +30,7 @@ from limits import (
     opener_of,
 )
 from machine import pam, password_of, run, ssh_command, ssh_session, wait_for
+from odd_host import OddHost
 
 pytest_plugins = ["limits_fixtures"]
 pytestmark = pytest.mark.usefixtures("nobody", "one_place")
@@ -184,3 +185,17 @@ def opens_the_lock(link: Path) -> bool:
         return link.samefile(LOCK)
     except OSError:
         return False
+
+
+def test_of_a_host_that_never_tells_when_its_process_ends(service, monthly_log) -> None:
+    """pam_exec.so is not called at the end of a session, and a host may keep many in one process, as smbd does."""
+    service("scratch", passing(WAYS[1]))
+    with OddHost("start A scratch bob", "acct A", "open A", "close A", "end A") as host:
+        for command in ("start B scratch bob", "acct B", "open B"):
+            assert host.do(command) == SUCCESS  # who is in already
+        with OddHost("start C scratch carol") as other:
+            assert other.do("acct C") == SYSTEM_ERR
+            assert other.messages == ["Access denied: users: 1 of 1 are logged in."]
+    with OddHost("start C scratch carol", "acct C", "open C"):
+        lines = [line.split()[4:7] for line in monthly_log(ended=True).splitlines()]
+    assert [row for row in lines if row[0] == "bob@localhost"][-1] == ["bob@localhost", "closed", "found"]

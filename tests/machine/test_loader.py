@@ -97,7 +97,7 @@ def assert_logins_are_judged() -> None:
     assert run("su", "bob", "-c", "true", check=False).returncode == 0
     for refused in (ssh("carol"), run("su", "-", "carol", "-c", "true", check=False)):
         assert refused.returncode != 0
-        assert "Access denied: carol may not log in" in refused.stderr
+        assert "Access denied: carol may not log in" in refused.stdout + refused.stderr
 
 
 @pytest.mark.parametrize("damage", DAMAGE)

@@ -14,7 +14,8 @@ import pexpect
 import pytest
 
 from host import PASSING
-from limits import guarded, inside, refusal, wait_until_gone
+from hosts import guarded
+from limits import inside, refusal, wait_until_gone
 from machine import KEYS, Result, console, pam, run, ssh, ssh_session
 
 pytest_plugins = ["limits_fixtures"]

@@ -1,6 +1,7 @@
-"""Whoever runs a guarded su can stop it at any moment, with the lock of who is in in its hand: all others go on.
+"""A login that is stopped or frozen with the lock of who is in in its hand keeps nobody: all others go on.
 
-Whoever waits for such a holder for two seconds ends it. Nobody is refused for it, whether a limit counts them or not.
+Whoever runs a guarded su can freeze what it starts, by their cgroup. Whoever waits for such a holder for two seconds
+ends it. Nobody is refused for it, whether a limit counts them or not.
 """
 
 from __future__ import annotations
@@ -17,15 +18,13 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from fuse import file_system_that_hangs
 from host import PASSING
+from hosts import guarded
 from limits import (
     as_user,
     frozen,
-    guarded,
     refusal,
     start_of,
-    state_of,
     stopped_with_the_lock,
     wait_until_gone,
 )
@@ -140,41 +139,6 @@ def test_a_holder_that_goes_on_in_time_is_let_alone(tmp_path: Path) -> None:
             os.kill(holder, signal.SIGCONT)
             assert bob.wait(60) == 0
         wait_for(went_on.exists, "it goes on")
-
-
-# su, with a file of a file system of erin's at a descriptor below the lock's.
-SU_WITH_A_FILE = """
-import os, sys
-file = os.open(sys.argv[1], os.O_RDONLY)
-os.set_inheritable(file, True)
-os.execvp("su", ["su", "erin", "-c", "true"])
-"""
-
-
-@pytest.mark.usefixtures("_roots_key")
-def test_a_holder_that_is_killed_and_never_closes_a_file_of_its_callers_holds_up_nobody(journal) -> None:
-    place = Path("/home/erin/hangs")
-    line = [*as_user("erin"), "python3", "-c", SU_WITH_A_FILE, str(place / "later")]
-    password = password_of("erin") + "\n"
-    with file_system_that_hangs("erin", place), stopped_with_the_lock(*line, input=password) as holder:
-        run(*as_user("erin"), "chmod", "0600", str(place / "later"))
-        os.kill(holder, signal.SIGKILL)
-        wait_for(lambda: state_of(holder) == "D", "it cannot end")
-        for who, gets_in in OTHERS.items():
-            assert gets_in(), f"{who} did not get in"
-        assert state_of(holder) == "D"
-    assert not [line for line in journal() if "refused" in line or "not written down" in line]
-
-
-def test_a_plain_file_that_a_host_reads_from_is_where_it_was_behind_the_lock(tmp_path: Path) -> None:
-    given = tmp_path / "given"
-    given.write_text("what su is given\n")
-    with given.open() as stdin:
-        line = ["su", "root", "-c", "cat; readlink /proc/$$/fd/* | sort"]
-        said = subprocess.run(line, stdin=stdin, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert said[0] == "what su is given" and str(given) in said[1:]
-    assert not [name for name in said if "pam-accesscontrol" in name]
-    assert said.count(str(given)) == 1
 
 
 # Eight su at a time, each stopped at a moment at random for ever, until nobody reads what this says any more.

@@ -23,6 +23,7 @@ def log_file() -> Path:
 def _another_place() -> Iterator[None]:
     """The log is out of the way, so that a test may put there what it likes."""
     aside = Path("/var/log/aside")
+    Path("/run/pam-accesscontrol/sessions").unlink(missing_ok=True)  # or who is found ended is told of there
     if log_file().exists():
         log_file().rename(aside)
     yield
@@ -158,6 +159,7 @@ def test_where_it_cannot_be_written_the_rules_decide_all_the_same(plant, rules, 
 
 
 def test_where_var_log_is_read_only_the_rules_decide_all_the_same(rules, journal, monthly_log) -> None:
+    Path("/run/pam-accesscontrol/sessions").unlink(missing_ok=True)
     rules("ALL OPEN USER bob\n")
     read_only = "mount --bind /var/log /var/log && mount -o remount,bind,ro /var/log && exec pamtester scratch $0 $1"
     assert run("unshare", "--mount", "sh", "-c", read_only, "bob", "open_session", check=False).returncode == 0

@@ -14,11 +14,11 @@ from machine import RULE_FILE, run, ssh
 from test_install import (
     CHECKOUT,
     COMMANDS,
-    GUARDED,
     INCLUDED,
     LIBRARY,
     LOADER,
     MODULE,
+    ODD,
     OURS,
     PAM,
     PLACES,
@@ -52,7 +52,7 @@ def marked() -> list[str]:
 
 def test_every_file_comes_back_byte_for_byte_with_owner_mode_and_access_list() -> None:
     uninstall()
-    for name, text in GUARDED.items():
+    for name, text in ODD.items():
         (PAM / name).write_bytes(before(text))
     for name, text in INCLUDED.items():
         (PAM / name).write_text(text)
@@ -161,7 +161,7 @@ def test_a_file_that_cannot_be_written_keeps_the_plugin() -> None:
 def copied() -> Iterator[Path]:
     """A service of which only the vendor had a file, after install.sh."""
     VENDOR.mkdir(exist_ok=True)
-    (VENDOR / "slim").write_bytes(before(GUARDED["slim"]))
+    (VENDOR / "slim").write_bytes(before(ODD["slim"]))
     install()
     assert (PAM / "slim").exists()
     return PAM / "slim"
@@ -170,13 +170,13 @@ def copied() -> Iterator[Path]:
 def test_a_copy_that_the_admin_has_changed_stays_without_our_lines(copied: Path) -> None:
     copied.write_bytes(copied.read_bytes() + b"\nsession optional pam_umask.so\n")
     assert uninstall().returncode == 0
-    assert copied.read_bytes() == before(GUARDED["slim"]) + b"\nsession optional pam_umask.so\n"
+    assert copied.read_bytes() == before(ODD["slim"]) + b"\nsession optional pam_umask.so\n"
 
 
 def test_a_copy_stays_when_the_vendors_file_is_gone(copied: Path) -> None:
     (VENDOR / "slim").unlink()
     assert uninstall().returncode == 0
-    assert copied.read_bytes() == before(GUARDED["slim"])
+    assert copied.read_bytes() == before(ODD["slim"])
 
 
 # ------------------------------------------------------------------------------------------------------- rules and logs

@@ -5,6 +5,7 @@ Once the plugin was one file, /lib/security/accesscontrol.py, which the PAM line
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import threading
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from machine import run, ssh, ssh_session
+from odd_host import OddHost
 from test_install import (
     CACHE,
     CHECKOUT,
@@ -40,6 +42,9 @@ from test_install import (
 )
 
 __all__ = ["_put_back", "_su_refuses_without_delay", "altered", "quick", "stepper"]  # fixtures
+
+
+MARK = "# pam-accesscontrol\n"
 
 
 @pytest.fixture(autouse=True)
@@ -154,3 +159,98 @@ def test_logins_in_the_midst_of_upgrades_are_judged(quick: Path) -> None:
         for thread in threads:
             thread.join()
     assert wrong == []
+
+
+# --------------------------------------------------------------------- su and sudo, which pam_python.so called before
+
+OLD_LINES = {
+    "auth": "auth       required     pam_python.so /lib/security/accesscontrol.py # pam-accesscontrol\n",
+    "account": "account    requisite    pam_python.so /lib/security/accesscontrol.py # pam-accesscontrol\n",
+    "session": "session    requisite    pam_python.so /lib/security/accesscontrol.py # pam-accesscontrol\n",
+}
+
+
+def with_old_lines(text: str) -> str:
+    """A PAM file as an earlier install.sh left it: auth behind the last of its type, the others before the first."""
+    rows = [row for row in text.splitlines(True) if not row.endswith(MARK)]
+    for kind, line in OLD_LINES.items():
+        found = [at for at, row in enumerate(rows) if re.match(rf"-?{kind}\s|@include common-{kind}", row)]
+        assert found
+        rows.insert(found[-1] + 1 if kind == "auth" else found[0], line)
+    return "".join(rows)
+
+
+def put(path: Path, text: str) -> None:
+    """By a rename, as every version of install.sh does it."""
+    path.with_name(f"{path.name}.new").write_text(text)
+    path.with_name(f"{path.name}.new").rename(path)
+
+
+@pytest.fixture
+def su_and_sudo(_put_back: None) -> dict[Path, str]:
+    """They are guarded by old lines; the files as this install.sh leaves them."""
+    assert install(CHECKOUT, "su", "sudo").returncode == 0
+    files = [PAM / name for name in ("sshd", "login", "su", "sudo", "sudo-i")]
+    newest = {path: path.read_text() for path in files}
+    for path in files:
+        put(path, with_old_lines(path.read_text()))
+    return newest
+
+
+def test_the_lines_of_su_and_sudo_become_those_of_pam_exec(su_and_sudo: dict[Path, str]) -> None:
+    faults = run("pam-accesscontrol", "check", check=False).stdout.splitlines()
+    assert {fault.split(":")[0] for fault in faults if "can run as root what they like" in fault} == {
+        "/etc/pam.d/su", "/etc/pam.d/sudo", "/etc/pam.d/sudo-i",
+    }
+    assert install().returncode == 0
+    assert {path: path.read_text() for path in su_and_sudo} == su_and_sudo
+    assert run("pam-accesscontrol", "check").returncode == 0
+
+
+def test_the_rule_file_that_a_line_named_is_kept(su_and_sudo: dict[Path, str]) -> None:
+    path = PAM / "su"
+    old = path.read_text().replace("accesscontrol.py #", "accesscontrol.py conf=/etc/other.conf #")
+    put(path, old)
+    assert install().returncode == 0
+    lines = [row for row in path.read_text().splitlines() if "accesscontrol.py" in row]
+    assert len(lines) == 3 and all("accesscontrol.py pam conf=/etc/other.conf #" in row for row in lines)
+
+
+def test_no_login_fails_while_they_become_those(su_and_sudo: dict[Path, str], quick: Path, rules) -> None:
+    old = {path: path.read_text() for path in su_and_sudo}
+    wrong: list[str] = []
+    done = threading.Event()
+    counts = dict.fromkeys(("su", "sudo", "sshd"), 0)
+
+    def log_in(service: str) -> None:
+        phases = ["acct_mgmt"] if service == "sudo" else ["acct_mgmt", "open_session", "close_session"]
+        while not done.is_set():
+            bob = run("pamtester", service, "bob", *phases, check=False)
+            carol = run("pamtester", service, "carol", "acct_mgmt", check=False)
+            counts[service] += 1
+            if bob.returncode != 0 or carol.returncode == 0:
+                wrong.append(f"{service}: {bob.stderr}{carol.stdout}")
+
+    threads = [threading.Thread(target=log_in, args=(service,)) for service in counts]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(2):
+            before = dict(counts)
+            assert install(quick).returncode == 0
+            assert (PAM / "su").read_text() == su_and_sudo[PAM / "su"]
+            for path, text in old.items():
+                put(path, text)
+            assert all(counts[service] > before[service] for service in counts)
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+
+
+def test_a_session_of_the_old_lines_is_closed_as_ever(su_and_sudo: dict[Path, str], rules, monthly_log) -> None:
+    with OddHost("start B su bob", "acct B", "open B") as host:
+        assert install().returncode == 0
+        assert host.do("close B") == 0
+    assert [line.split()[5] for line in monthly_log().splitlines() if " SU " in line] == ["granted", "closed"]
