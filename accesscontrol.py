@@ -3561,6 +3561,7 @@ MARKED = rb"# pam-accesscontrol[ \t\r]*$"
 PAM_COMMAND = r" /\S*accesscontrol\.py pam(?: |$)"
 PAM_PYTHON, PAM_EXEC = "pam_python.so", "pam_exec.so"  # the two ways in
 USER_READENV = r"\buser_readenv=[+-]?0*[1-9]"  # of pam_env(8)
+USERS_LOAD = "by user_readenv=1, users can load a program of theirs into root's process: change it to user_readenv=0"
 CLEARS_ITS_ENVIRONMENT = ("exim", "exim4")  # setuid, and keeps nothing of its caller's environment (measured)
 PAM_PYTHON_FOLDERS = ("/lib/*/security", "/usr/lib/*/security", "/lib*/security", "/usr/lib*/security")
 NO_SERVICE = r".*(~|\.bak|\.orig|\.rpmnew|\.rpmsave|\.rpmorig|\.pacnew|\.pacsave|\.dpkg-[a-z]+)"  # a backup of one
@@ -3748,6 +3749,7 @@ def our_lines(way: str, kind: str, loader: str, arguments: Sequence[str] = ()) -
     return [f"{kind:<10} [success=ignore ignore=ignore default=die] {program}"]
 
 
+@functools.lru_cache(maxsize=1)
 def setuid_programs() -> list[tuple[str, bytes]]:
     """The programs that give their caller other rights, and what is in them: empty where they cannot be read.
 
@@ -3788,24 +3790,24 @@ def setuid_program_of(service: str, programs: Iterable[tuple[str, bytes]]) -> st
     return ""
 
 
-def lines_that_make_root(services: Iterable[str]) -> Iterator[str]:
-    """The lines by which whoever starts a program of a guarded service can run a program of theirs as root."""
-    programs, told = None, set()
+def lines_that_make_root(services: Iterable[str], foreign: bool = False) -> Iterator[str]:
+    """The lines by which whoever starts a program of a service can run a program of theirs as root.
+
+    With `foreign`, only those that install.sh has not marked.
+    """
+    told = set()
     for service in services:
-        lines = [line for kind in PAM_TYPES for line in pam_lines(service, kind)]
-        for line in lines:
-            if line.at in told:
-                continue
-            if line.way == PAM_PYTHON:
-                programs = setuid_programs() if programs is None else programs
-                program = setuid_program_of(service, programs)
-                if program:
-                    told.add(line.at)
-                    what = f"whoever starts {program} can run as root what they like"
-                    yield f"{line.at}: {what}: run install.sh {service}"
+        lines = [line for kind in PAM_TYPES for line in pam_lines(service, kind, foreign)]
+        for line in (line for line in lines if line.at not in told):
+            own = os.path.basename(line.at.rpartition(":")[0])
+            program = setuid_program_of(service, setuid_programs()) if line.way == PAM_PYTHON else ""
+            if program:
+                told.add(line.at)
+                what = f"whoever starts {program} can run as root what they like"
+                yield f"{line.at}: {what}: take the line out, and run install.sh {own}"
             elif is_user_readenv(line) and any(other.way == PAM_EXEC for other in lines):
                 told.add(line.at)
-                yield f"{line.at}: user_readenv lets users load into root's process what they like: take it out"
+                yield f"{line.at}: {USERS_LOAD}"
 
 
 def is_user_readenv(line: PamLine) -> bool:
@@ -4023,7 +4025,8 @@ def why_not_judged(service: str) -> str:
         return "sshd_config: UsePAM is no, so no rule is asked"
     if service in guarded_services():
         return ""
-    why = "run install.sh" if pam_file(service) else "it has no PAM file"
+    how = "run install.sh" if service in known_services() else f"run install.sh {printable(service)}"
+    why = how if pam_file(service) else "it has no PAM file"
     return f"{printable(service)} is not guarded, so no rule is asked ({why})"
 
 
@@ -4104,7 +4107,8 @@ def open_sessions(limits: Iterable[Limit]) -> tuple[OpenSessions, dict[str, Coun
 
 def status(as_json: bool) -> int:
     """Prints what is guarded, who is in, and how full each limit is, for people or for scripts. Raises UsageError."""
-    guarded = {service: list(unguarded_ways(service)) for service in guarded_services()}
+    services = guarded_services()
+    guarded = {service: [*unguarded_ways(service), *lines_that_make_root([service])] for service in services}
     files = sorted({rule_file_of(service) for service in guarded} or {RULE_FILE})
     limits = [(rules, Limit(rule, entry)) for rules in map(load_rules, files) for rule in rules.rules
               if rule.action == "NUMBER" for entry in rule.entries]
@@ -4123,7 +4127,7 @@ def status(as_json: bool) -> int:
         print(json.dumps({**lists, "limits": told}, indent=2))
         return 0
     print("guarded  " + (", ".join(guarded) or "nothing: run install.sh"))
-    for fault in (*(fault for faults in guarded.values() for fault in faults), *not_guarded()):
+    for fault in dict.fromkeys((*(fault for faults in guarded.values() for fault in faults), *not_guarded())):
         print(f"         {fault}")
     for session in sessions.records:
         since = time.strftime("%Y-%m-%d %H:%M", time.localtime(session.since))
@@ -4201,7 +4205,7 @@ def plan(loader: str, folder: str, services: list[str]) -> int:
     """For install.sh: puts what the file of each service is to be into a folder, and prints how it is guarded.
 
     A line is SERVICE WAY WHY: by PAM_PYTHON or PAM_EXEC; `included`, by the file of another service that it includes
-    whole; or `none`, and why not.
+    whole; or `none`, and why not. Behind these: `includes`, for a service that includes one; `danger`, and a fault.
     """
     programs = setuid_programs()
     planned: set[str] = set()
@@ -4221,6 +4225,8 @@ def plan(loader: str, folder: str, services: list[str]) -> int:
     for name in pam_services():
         if name not in (*planned, *GREETERS) and planned & included_by(name):
             print(f"{name} includes")
+    for fault in lines_that_make_root(pam_services(), foreign=True):
+        print(f"- danger {fault}")
     return 0
 
 
@@ -4249,7 +4255,7 @@ def way_in(service: str, planned: set[str], programs: list[tuple[str, bytes]], t
             return PAM_PYTHON, ""
     for line in (line for kind in PAM_TYPES for line in pam_lines(service, kind, foreign=True)):
         if is_user_readenv(line):
-            return "none", f"{line.at} has user_readenv, by which users load into root's process what they like"
+            return "none", f"{line.at}: {USERS_LOAD}"
     return PAM_EXEC, f"since {program} starts with its caller's environment" if program else ""
 
 

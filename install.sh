@@ -178,6 +178,7 @@ BY_PAM_EXEC = __name__ == "__main__" and sys.argv[1:2] == ["pam"]
 
 if BY_PAM_EXEC:
     sys.dont_write_bytecode = True  # or the limits of whoever runs su might cut the file in two
+    sys.excepthook = lambda *error: print("Access denied: the plugin cannot be loaded:", error[1])
 if FOLDER not in sys.path:
     sys.path.insert(0, FOLDER)
 try:
@@ -468,7 +469,11 @@ guard() { # SERVICE WAY WHY, as the plugin has planned it
 
 guard_the_services() {
     while read -r service way why; do
-        [ "$way" = includes ] || guard "$service" "$way" "$why"
+        case $way in
+        includes) ;;
+        danger) complain "$why" && incomplete=yes ;;
+        *) guard "$service" "$way" "$why" ;;
+        esac
     done <"$scratch/plan"
     guarded=${guarded# }
     [ -n "$guarded" ] || fail "no service of this computer could be guarded"
@@ -481,8 +486,8 @@ in_lines() { fold -s -w 78 | sed 's/ *$//; 2,$s/^/  /'; }
 tell_what_obeys_too() {
     includers=$(awk '$2 == "includes" { printf " %s", $1 }' "$scratch/plan")
     [ -z "$includers" ] || in_lines <<END
-They include one of these, and obey the rules where they run as root; a screen locker that runs as the person is never\
- judged:$includers
+These services include one of them, and obey the rules where they run as root; a screen locker that runs as the person\
+ is never judged:$includers
 END
 }
 

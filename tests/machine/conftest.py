@@ -12,7 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from machine import AUTH_LOG, KEYS, MARKER, RULE_FILE, SOURCES, SSHD_CONFIG, USERS, flush_auth_log, password_of, run
+from machine import (
+    AUTH_LOG,
+    FOUND_ENDED,
+    KEYS,
+    MARKER,
+    RULE_FILE,
+    SOURCES,
+    SSHD_CONFIG,
+    USERS,
+    flush_auth_log,
+    password_of,
+    run,
+)
 
 
 def pytest_configure() -> None:
@@ -113,9 +125,6 @@ def service() -> Iterator[Callable[[str, str], None]]:
 
 # ----------------------------------------------------------------------------------------- read from where a test began
 
-# A session whose host has ended without a word is found by whoever opens the next one, perhaps in another test.
-FOUND_ENDED = "found ended"
-
 
 @pytest.fixture
 def journal() -> Callable[..., list[str]]:
@@ -143,12 +152,13 @@ def message_of(entry: dict[str, object]) -> str:
 
 @pytest.fixture
 def authlog() -> Callable[[], str]:
-    """authlog(): what came into /var/log/auth.log in this test."""
+    """authlog(): what came into /var/log/auth.log in this test, without sessions that were found ended."""
     begin = AUTH_LOG.stat().st_size if AUTH_LOG.exists() else 0
 
     def read() -> str:
         flush_auth_log()
-        return AUTH_LOG.read_bytes()[begin:].decode("utf-8", "surrogateescape")
+        lines = AUTH_LOG.read_bytes()[begin:].splitlines(True)
+        return b"".join(line for line in lines if FOUND_ENDED.encode() not in line).decode("utf-8", "surrogateescape")
 
     return read
 

@@ -24,6 +24,7 @@ CHECKOUT = Path(__file__).parents[2]
 MARKER = Path("/etc/pam-accesscontrol-test-machine")
 RULE_FILE = Path("/etc/pam-accesscontrol/pam-accesscontrol.conf")
 AUTH_LOG = Path("/var/log/auth.log")
+FOUND_ENDED = "found ended"  # of a session, told when the next one is opened, perhaps in another test
 KEYS = Path("/root/keys")
 
 # Everybody's password is the name with "-pw" behind it; everybody has a key, in KEYS / name.

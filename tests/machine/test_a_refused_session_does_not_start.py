@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from host import PASSING, PERM_DENIED, SUCCESS, host
+from host import PASSING, PERM_DENIED, SUCCESS, WAYS, host
+from host import passing as passing_by
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +18,12 @@ def passing(service, request: pytest.FixtureRequest) -> str:
     """A service of this name, in which everything but the plugin passes."""
     service(request.param, PASSING)
     return str(request.param)
+
+
+def test_one_that_calls_the_plugin_by_pam_exec_is_stopped_too(service) -> None:
+    service("lxdm", passing_by(WAYS[1]))
+    assert host("lxdm", "bob", "open", "close", check=False).returned == {}
+    assert host("lxdm", "carol", "open", "close").returned == {"open": SUCCESS, "close": SUCCESS}
 
 
 @pytest.mark.parametrize("passing", ["wdm", "lxdm"], indirect=True)

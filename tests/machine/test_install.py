@@ -181,7 +181,7 @@ def services_here() -> list[str]:
 
 def told_guarded(said: Result) -> list[str]:
     """The services that install.sh says that it guards."""
-    return re.split(r"The rules|They include", said.stdout.partition("guards: ")[2])[0].split()
+    return re.split(r"The rules|These services", said.stdout.partition("guards: ")[2])[0].split()
 
 
 def complaints(said: Result) -> list[str]:
@@ -551,7 +551,7 @@ def test_what_includes_a_guarded_service_is_named(nothing_installed: None) -> No
     VENDOR.mkdir(exist_ok=True)
     (VENDOR / "tests-vendor").write_text("@include login\n")
     said = " ".join(install().stdout.split())
-    assert "They include one of these, and obey the rules where they run as root; a screen locker that runs as" in said
+    assert "These services include one of them, and obey the rules where they run as root; a screen locker" in said
     named = said.partition("never judged: ")[2].partition(" The rules")[0].split()
     assert {"tests-lock", "tests-vendor"} <= set(named)
     assert not {"tests-lock.dpkg-old", "gdm-launch-environment", "cosmic-greeter", "sddm-greeter"} & set(named)
@@ -561,7 +561,12 @@ def test_a_line_of_somebody_else_that_calls_the_plugin_is_named(nothing_installe
     with open(PAM / "su", "a") as su:
         su.write("account required pam_python.so accesscontrol.py\n")
     number = len((PAM / "su").read_text().splitlines())
-    assert complaints(install()) == [f"install.sh: /etc/pam.d/su:{number} calls accesscontrol.py, too, and is not ours"]
+    said = install()
+    danger = f"/etc/pam.d/su:{number}: whoever starts /usr/bin/su can run as root what they like"
+    assert (said.returncode, complaints(said)) == (1, [
+        f"install.sh: {danger}: take the line out, and run install.sh su",
+        f"install.sh: /etc/pam.d/su:{number} calls accesscontrol.py, too, and is not ours",
+    ])
 
 
 @pytest.mark.parametrize("name", ["jupyterhub", "pamela", "pam", "PAM", "wsgidav"])

@@ -33,6 +33,7 @@ __all__ = ["_put_back", "_su_refuses_without_delay", "nothing_installed"]  # fix
 MARK = "# pam-accesscontrol\n"
 READS = "auth required pam_env.so user_readenv=1\n"
 DEED = Path("/root/tests-deed")
+USERS_LOAD = "by user_readenv=1, users can load a program of theirs into root's process: change it to user_readenv=0"
 
 
 def check() -> list[str]:
@@ -55,7 +56,7 @@ def test_a_service_in_whose_stacks_users_set_variables_is_not_guarded(
     path.write_text(line + path.read_text())
     first = picture(PAM / "su", moment=True)
     said = install(CHECKOUT, "su")
-    why = f"/etc/pam.d/{file}:1 has user_readenv, by which users load into root's process what they like"
+    why = f"/etc/pam.d/{file}:1: {USERS_LOAD}"
     assert said.returncode == 1
     assert f"install.sh: su is NOT guarded: {why}" in complaints(said)
     assert told_guarded(said) == services_here()
@@ -66,7 +67,7 @@ def test_what_was_guarded_before_is_no_longer(nothing_installed: None) -> None:
     install(CHECKOUT, "su")
     guarded = (PAM / "su").read_text()
     (PAM / "su").write_text(READS + guarded)
-    assert check() == ["/etc/pam.d/su:1: user_readenv lets users load into root's process what they like: take it out"]
+    assert check() == [f"/etc/pam.d/su:1: {USERS_LOAD}"]
     said = install()
     assert said.returncode == 1 and "su is NOT guarded" in said.stderr
     assert MARK not in (PAM / "su").read_text()
@@ -84,7 +85,7 @@ def test_where_it_is_turned_off_or_in_a_comment_it_does_no_harm(nothing_installe
 
 def test_atd_as_debian_ships_it_is_one(nothing_installed: None) -> None:
     said = install(CHECKOUT, "atd")
-    assert said.returncode == 1 and "atd is NOT guarded: /etc/pam.d/atd:10 has user_readenv" in said.stderr
+    assert said.returncode == 1 and f"atd is NOT guarded: /etc/pam.d/atd:10: {USERS_LOAD}" in said.stderr
 
 
 def test_a_service_of_pam_python_may_have_it(nothing_installed: None) -> None:
@@ -221,7 +222,10 @@ def test_a_line_of_pam_python_in_one_by_hand_is_a_fault(service: str, nothing_in
     path = PAM / service
     path.write_text(f"account required {PLUGIN}\n{path.read_text()}")
     found = [fault for fault in check() if fault.startswith(f"/etc/pam.d/{service}:1: whoever starts")]
-    assert len(found) == 1 and f"run install.sh {service}" in found[0]
+    assert len(found) == 1 and found[0].endswith(f": take the line out, and run install.sh {service}")
+    said = install(CHECKOUT, service)
+    assert said.returncode == 1 and f"install.sh: {found[0]}" in complaints(said)
+    assert found[0].replace(":1:", ":3:") in run("pam-accesscontrol", "status").stdout
     path.write_text(path.read_text().replace(f"account required {PLUGIN}\n", ""))
     install(CHECKOUT, service)
     assert not [fault for fault in check() if "whoever starts" in fault]

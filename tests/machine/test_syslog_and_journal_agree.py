@@ -12,7 +12,7 @@ import pytest
 
 from host import PASSING, PLUGIN, host, nobody_is_about_to_leave
 from limits import refusal
-from machine import AUTH_LOG, flush_auth_log, run, ssh
+from machine import AUTH_LOG, FOUND_ENDED, flush_auth_log, run, ssh
 
 ERROR, WARNING, NOTICE, INFO, DEBUG = "34567"
 AUTHPRIV = "10"
@@ -69,11 +69,11 @@ class Mark:
         """What the journal knows of each."""
         found = [json.loads(line) for line in journalctl("--output=json", "--all").split("\n") if line]
         [at] = [number for number, entry in enumerate(found) if entry["MESSAGE"] == self.text]
-        return found[at + 1 :]
+        return [entry for entry in found[at + 1 :] if not entry["MESSAGE"].endswith(FOUND_ENDED)]
 
 
 def lines_of(log: str) -> list[str]:
-    return [line[line.index(TAG) :] for line in log.split("\n") if TAG in line]
+    return [line[line.index(TAG) :] for line in log.split("\n") if TAG in line and not line.endswith(FOUND_ENDED)]
 
 
 def journalctl(*how: str) -> str:

@@ -116,10 +116,17 @@ def test_lines_that_the_admin_put_elsewhere_go_too(tmp_path: Path) -> None:
     assert os.readlink(PAM / "tests-link") == str(elsewhere)
 
 
-def test_a_line_without_our_mark_keeps_the_plugin_until_it_is_gone() -> None:
+BY_HAND = {
+    "pam_python.so": "account required pam_python.so accesscontrol.py",
+    "pam_exec.so": "account required pam_exec.so quiet stdout /usr/bin/python3 -IS /lib/security/accesscontrol.py pam",
+}
+
+
+@pytest.mark.parametrize("way", BY_HAND)
+def test_a_line_without_our_mark_keeps_the_plugin_until_it_is_gone(way: str) -> None:
     su = PAM / "su"
     text = su.read_text()
-    su.write_text(f"account required pam_python.so accesscontrol.py\n# pam_python.so accesscontrol.py\n{text}")
+    su.write_text(f"{BY_HAND[way]}\n# {BY_HAND[way]}\n{text}")
     said = uninstall()
     assert said.returncode == 1
     assert "/etc/pam.d/su:1 still calls the plugin" in said.stderr and "su:2" not in said.stderr

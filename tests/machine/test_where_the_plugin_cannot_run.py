@@ -1,7 +1,7 @@
 """Where the plugin cannot run at all, nobody gets in by what it guards; from a root shell, there are two ways out.
 
 uninstall.sh takes our lines out, whatever is broken (see test_uninstall.py for more of what may be), and install.sh
-mends what it brings itself, or changes nothing and says so. What is not guarded, such as su, works as ever.
+mends what it brings itself, or changes nothing and says so. What is not guarded works as ever.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import pexpect
 import pytest
 
 from faults import World
-from machine import console, run, ssh, ssh_command
+from machine import RULE_FILE, console, run, ssh, ssh_command
 from odd_host import DiedError
 from test_install import (
+    CHECKOUT,
+    LOADER,
     MODULE,
     PAM,
     _put_back,
@@ -110,6 +112,31 @@ def test_uninstall_needs_neither_pam_python_nor_libpython(mended: None) -> None:
     said = uninstall()
     assert (said.returncode, said.stderr, marked()) == (0, "", [])
     assert ssh("bob").returncode == 0
+
+
+BROKEN_BESIDE_SU: dict[str, tuple[Callable[[], object], str]] = {
+    "prlimit rubbish": (lambda: take_away(Path("/usr/bin/prlimit")), ""),
+    "python3 rubbish": (lambda: take_away(Path("/usr/bin/python3").resolve()), ""),
+    "the loader gone": (LOADER.unlink, "No such file or directory"),
+    "the module gone": (MODULE.unlink, "Access denied: the plugin cannot be loaded: No module named 'accesscontrol'"),
+    "the module half written": (
+        lambda: MODULE.write_text(MODULE.read_text()[:50000]),
+        "Access denied: the plugin cannot be loaded:",
+    ),
+    "the rules gone": (RULE_FILE.unlink, "Access denied: bob may not log in over SU."),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN_BESIDE_SU)
+def test_su_that_is_guarded_lets_nobody_in_and_there_is_a_way_out(fault: str, mended: None) -> None:
+    """pam_exec.so calls the plugin there. Root is told the reason in one line, where Python has come so far."""
+    break_it, told = BROKEN_BESIDE_SU[fault]
+    assert install(CHECKOUT, "su").returncode == 0
+    break_it()
+    su = run("su", "bob", "-c", "true", check=False)
+    assert su.returncode != 0 and told in su.stdout and su.stdout.count("\n") <= 1, su
+    assert uninstall().returncode == 0
+    assert run("su", "bob", "-c", "true", check=False).returncode == 0
 
 
 def test_without_pythons_own_modules_the_host_lets_nobody_in(world: World) -> None:
