@@ -866,10 +866,27 @@ def same_process(pid: int, start: int, uid: int) -> bool:
 def is_stuck(pid: int, seconds: float, patience: float, running: float = 1) -> bool:
     """Whether a process that should have gone on for so many seconds is stopped, frozen, or kept from the CPU.
 
-    One that a signal has stopped does not go on by itself: it gets an eighth. One that runs, or waits for the CPU, may
+    One that is stopped or frozen does not go on by itself: it gets an eighth. One that runs, or waits for the CPU, may
     be only slow: it gets `running` times as long. Raises OSError.
     """
-    return pid > 0 and seconds > patience * {"R": running, "T": 1 / 8, "t": 1 / 8}.get(process_status(pid)[0], 1)
+    if pid <= 0:
+        return False
+    state = "T" if is_frozen(pid) else process_status(pid)[0]
+    return seconds > patience * {"R": running, "T": 1 / 8, "t": 1 / 8}.get(state, 1)
+
+
+def is_frozen(pid: int) -> bool:
+    """Whether somebody has frozen the cgroup of a process, or one above it: cgroup.freeze of the kernel's cgroup-v2."""
+    try:
+        found = re.search(r"^0::(/.+)", read_text(f"/proc/{pid}/cgroup"), re.M)
+        group = found[1] if found else ""
+        while len(group) > 1:
+            if read_text(f"/sys/fs/cgroup{group}/cgroup.freeze").strip() == "1":
+                return True
+            group = os.path.dirname(group)
+    except OSError:
+        pass  # a cgroup that is being removed is empty
+    return False
 
 
 def pid_of(line: str) -> int:
@@ -3555,7 +3572,8 @@ def pam_environment() -> dict[str, str]:
 PAM_FOLDER = "/etc/pam.d"
 VENDOR_FOLDERS = ("/usr/lib/pam.d", "/usr/etc/pam.d")  # where libpam looks for what is not in /etc/pam.d
 PAM_TYPES = ("auth", "account", "session")
-PAM_LINE = r"(?i)-?(auth|account|session|password)\s+(\[[^]]*\]|\S+)\s+(\S+)\s*(.*)"
+PAM_WORD = r"[ \t]*(?:\[((?:\\\]|[^]])*)\]?|([^ \t]+))"  # [of more than one], in which \] is a bracket
+PAM_ACTION = r"(success|default)\s*=\s*(ignore|ok|done|bad|die|reset|\d+)"
 MARK = "# pam-accesscontrol"  # ends each line that install.sh has put in
 MARKED = rb"# pam-accesscontrol[ \t\r]*$"
 PAM_COMMAND = r" /\S*accesscontrol\.py pam(?: |$)"
@@ -3576,8 +3594,7 @@ class PamLine:
     """One line of a PAM service, and the file that it stands in."""
 
     def __init__(self, at: str, control: str, module: str, arguments: str) -> None:
-        self.at, self.control, self.module = at, " ".join(control.lower().split()), module
-        self.arguments = " ".join(arguments.split())
+        self.at, self.control, self.module, self.arguments = at, control, module, arguments
 
     @property
     def way(self) -> str:
@@ -3593,12 +3610,18 @@ class PamLine:
         return re.split(call, self.arguments, maxsplit=1)[-1].split()
 
     @property
+    def shown(self) -> str:
+        """Its control and module, as a PAM file has them."""
+        return f"[{self.control}] {self.module}" if "=" in self.control else f"{self.control} {self.module}"
+
+    @property
     def skips(self) -> int:
         """How many lines behind this one may be left out when its module is content; many, when it ends the stack."""
         if os.path.basename(self.module) == "pam_rootok.so":
             return 0  # root alone gets past it, in auth, and is judged in account
-        action = re.search(r"success=(\w+)", self.control) or re.search(r"default=(\w+)", self.control)
-        word = action[1] if action else {"sufficient": "done", "binding": "done"}.get(self.control, "ok")
+        actions = dict(re.findall(PAM_ACTION, self.control))
+        usual = "done" if self.control in ("sufficient", "binding") else "ok"
+        word = actions.get("success") or actions.get("default") or usual
         return int(word) if word.isdecimal() else 1000 if word == "done" else 0
 
 
@@ -3606,7 +3629,13 @@ def pam_file(service: str) -> str:
     """The file of a PAM service, empty if it has none. See pam.d(5)."""
     if "/" in service or not service or re.fullmatch(NO_SERVICE, service):
         return ""
-    return next((path for folder in (PAM_FOLDER, *VENDOR_FOLDERS) if os.path.isfile(path := f"{folder}/{service}")), "")
+    return included_file(service)
+
+
+def included_file(name: str) -> str:
+    """The file that an include names, which may be in a folder of its own; empty if there is none."""
+    paths = [name] if name.startswith("/") else [f"{folder}/{name}" for folder in (PAM_FOLDER, *VENDOR_FOLDERS)]
+    return next((path for path in paths if os.path.isfile(path)), "")
 
 
 def joined_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -3633,18 +3662,19 @@ def pam_statements(path: str, foreign: bool = False) -> Iterator[tuple[str, str,
     if foreign:
         text = "\n".join(row for row in text.split("\n") if not row.rstrip().endswith(MARK))
     for number, row in joined_lines(text):
-        include = re.fullmatch(r"(?i)@include\s+(\S+)", row)
-        line = re.fullmatch(PAM_LINE, row)
-        if include:
-            yield "", include[1], PamLine(f"{path}:{number}", "@include", include[1], "")
-        elif line:
-            target = line[3] if line[2].lower() in ("include", "substack") else ""
-            yield line[1].lower(), target, PamLine(f"{path}:{number}", line[2], line[3], line[4])
+        words = [bracketed.replace(r"\]", "]") or word for bracketed, word in re.findall(PAM_WORD, row)]
+        kind, *more = [words[0].lower().removeprefix("-"), *words[1:]] if words else [""]
+        if kind == "@include" and more:
+            yield "", more[0], PamLine(f"{path}:{number}", kind, more[0], "")
+        elif kind in (*PAM_TYPES, "password") and len(more) > 1:
+            control = " ".join(more[0].lower().split())
+            target = more[1] if control in ("include", "substack") else ""
+            yield kind, target, PamLine(f"{path}:{number}", control, more[1], " ".join(more[2:]))
 
 
 def pam_lines(service: str, kind: str, foreign: bool = False, depth: int = 0) -> Iterator[PamLine]:
     """The lines of one type that a service has, those of other files that it includes among them."""
-    path = service if service.startswith("/") else pam_file(service)
+    path = included_file(service) if depth else pam_file(service)
     for own, included, line in pam_statements(path, foreign):
         if own not in ("", kind):
             continue
@@ -3654,12 +3684,13 @@ def pam_lines(service: str, kind: str, foreign: bool = False, depth: int = 0) ->
             yield from pam_lines(included, kind, foreign, depth + 1)
 
 
-def included_by(service: str, depth: int = 0) -> set[str]:
-    """The services whose files a service includes, be it through others."""
-    found: set[str] = set()
-    for _, included, _ in pam_statements(service if service.startswith("/") else pam_file(service)):
+def pam_files(service: str, depth: int = 0) -> set[str]:
+    """The file of a service and those that it includes, be it through others; links are followed."""
+    path = included_file(service) if depth else pam_file(service)
+    found = {os.path.realpath(path)} if path else set()
+    for _, included, _ in pam_statements(path):
         if included and depth < 20:
-            found |= {included} | included_by(included, depth + 1)
+            found |= pam_files(included, depth + 1)
     return found
 
 
@@ -3718,7 +3749,7 @@ def unguarded_ways(service: str) -> Iterator[str]:
             continue
         for place, line in enumerate(lines[:at]):
             if place + line.skips >= at:
-                yield f"{line.at}: {kind}: '{line.control} {line.module}' can leave out the plugin at {lines[at].at}"
+                yield f"{line.at}: {kind}: '{line.shown}' can leave out the plugin at {lines[at].at}"
         for line, behind in zip(lines, [*lines[1:], None]):
             if line.way == PAM_EXEC and not is_as_written(kind, line, behind):
                 yield f"{line.at}: {kind}: is not as install.sh writes it, and may let in whom it should not"
@@ -3728,7 +3759,7 @@ def is_as_written(kind: str, line: PamLine, behind: PamLine | None) -> bool:
     """Whether a line of pam_exec.so's is as install.sh writes it. A shorter one lets somebody in, or locks cron out."""
     loader = re.findall(r"/\S*accesscontrol\.py(?= pam)", line.arguments)[-1]
     first, *deny = our_lines(PAM_EXEC, kind, loader, line.plugin_arguments)
-    if f"{kind} {line.control} {line.module} {line.arguments}".split() != first.removesuffix(MARK).split():
+    if f"{kind} {line.shown} {line.arguments}".split() != first.removesuffix(MARK).split():
         return False
     return not deny or (behind is not None and (behind.control, behind.module) == ("requisite", "pam_deny.so"))
 
@@ -3742,7 +3773,7 @@ def our_lines(way: str, kind: str, loader: str, arguments: Sequence[str] = ()) -
     call = " ".join([loader, "pam", *arguments, MARK])
     # Not seteuid: as long as the real uid is the caller's, the kernel writes no core file, nor does ld.so heed LD_*.
     options = "type=open_session quiet stdout" if kind == "session" else "quiet stdout"
-    program = f"{PAM_EXEC} {options} /usr/bin/prlimit --core=0 /usr/bin/python3 -IS {call}"
+    program = f"{PAM_EXEC} {options} /usr/bin/prlimit --core=0 /usr/bin/python3 -IBS {call}"
     if kind == "auth":
         deny = f"{kind:<10} {'requisite':<12} pam_deny.so {MARK}"
         return [f"{kind:<10} [success=1 ignore=1 default=ignore] {program}", deny]
@@ -3778,7 +3809,8 @@ def setuid_program_of(service: str, programs: Iterable[tuple[str, bytes]]) -> st
     It has the name of the service, but for -l or -i behind that; or no service has its name, it uses libpam, and has
     the name in its text.
     """
-    names = {service} | {name for name in pam_services() if service in included_by(name)}
+    own_file = os.path.realpath(pam_file(service))
+    names = {service} | {name for name in pam_services() if own_file in pam_files(name)}
     words = [rb"(?<![\w-])%s\0" % re.escape(name.encode()) for name in names]
     for path, text in programs:
         own = os.path.basename(path)
@@ -4222,8 +4254,9 @@ def plan(loader: str, folder: str, services: list[str]) -> int:
         with open(f"{folder}/{service}", "wb") as file:
             file.write(file_text(service, path, text, way, loader))
         print(" ".join([service, way, why]).rstrip())
+    files = {os.path.realpath(pam_file(service)) for service in planned}
     for name in pam_services():
-        if name not in (*planned, *GREETERS) and planned & included_by(name):
+        if name not in (*planned, *GREETERS) and files & pam_files(name):
             print(f"{name} includes")
     for fault in lines_that_make_root(pam_services(), foreign=True):
         print(f"- danger {fault}")
@@ -4245,7 +4278,7 @@ def way_in(service: str, planned: set[str], programs: list[tuple[str, bytes]], t
     if ends_within_a_line(without_our_lines(text)):
         return "none", f"{pam_file(service)} ends in the middle of a line"
     short = service[:-2]
-    whole = all(short in included_for(service, kind) for kind in PAM_TYPES)
+    whole = all(pam_file(short) in included_for(service, kind) for kind in PAM_TYPES)
     if service.endswith(("-l", "-i")) and short in planned and whole:
         return "included", ""
     program = ""
@@ -4260,9 +4293,9 @@ def way_in(service: str, planned: set[str], programs: list[tuple[str, bytes]], t
 
 
 def included_for(service: str, kind: str) -> set[str]:
-    """The services that the file of a service itself includes for a type."""
+    """The files that the file of a service itself includes for a type."""
     statements = pam_statements(pam_file(service), foreign=True)
-    return {included for own, included, _ in statements if included and own in ("", kind)}
+    return {included_file(included) for own, included, _ in statements if included and own in ("", kind)}
 
 
 def without_our_lines(text: bytes) -> bytes:

@@ -177,7 +177,6 @@ FOLDER = "$1"
 BY_PAM_EXEC = __name__ == "__main__" and sys.argv[1:2] == ["pam"]
 
 if BY_PAM_EXEC:
-    sys.dont_write_bytecode = True  # or the limits of whoever runs su might cut the file in two
     sys.excepthook = lambda *error: print("Access denied: the plugin cannot be loaded:", error[1])
 if FOLDER not in sys.path:
     sys.path.insert(0, FOLDER)

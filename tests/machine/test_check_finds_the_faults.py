@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from host import PASSING, PLUGIN, WAYS, passing
+from host import PASSING, PLUGIN, SUCCESS, WAYS, host, passing
 from machine import RULE_FILE, Result, pam, run
 
 pytest_plugins = ["command_fixtures"]
@@ -154,13 +156,19 @@ def test_a_line_that_is_missing_is_found(kind: str, service) -> None:
         "auth [success=3 default=ignore] pam_unix.so\nauth requisite pam_deny.so",
         "auth [default=3] pam_unix.so\nauth requisite pam_deny.so",
         "-auth SUFFICIENT pam_unix.so",
+        "auth [sufficient]pam_unix.so",
+        "[auth] [success = done default=ignore] pam_unix.so",
+        "auth [success=ok success=done default=ignore] pam_unix.so",
+        "auth [success=\\\n done] pam_unix.so",
     ],
 )
 def test_a_line_that_others_can_leave_out_is_found(in_front: str, service) -> None:
     service("scratch", f"{in_front}\n{PASSING}")
     at = 3 + in_front.count("\n")
+    last = 2 if "\\\n" in in_front else 1  # of the lines that are one
     (fault,) = about_scratch()
-    assert fault.startswith("/etc/pam.d/scratch:1: auth: ") and fault.endswith(f"the plugin at /etc/pam.d/scratch:{at}")
+    assert fault.startswith(f"/etc/pam.d/scratch:{last}: auth: ")
+    assert fault.endswith(f"the plugin at /etc/pam.d/scratch:{at}")
 
 
 @pytest.mark.parametrize(
@@ -175,6 +183,40 @@ def test_a_line_that_leaves_out_only_others_is_no_fault(in_front: str, service) 
     service("scratch", PASSING.replace("account requisite", f"{in_front}\naccount requisite", 1))
     found = about_scratch()
     assert bool(found) == in_front.startswith("account sufficient"), found
+
+
+CALL = "pam_python.so /lib/security/accesscontrol.py"
+ODD = {
+    "the type in brackets": f"[account] requisite {CALL}",
+    "the control in brackets, no blank behind it": f"account [requisite]{CALL}",
+    "module and argument in brackets": "account requisite [pam_python.so] [/lib/security/accesscontrol.py]",
+    "a bracket in brackets": rf"account [success=ignore ignore=ignore default=die \]] {CALL}",
+    "an include in brackets": "account [include] [scratch.d/calls]",
+    "a file in a folder": "@include scratch.d/calls",
+    "a file in a folder, included for a type": "-account INCLUDE scratch.d/calls",
+    "more behind the name": "@include scratch.d/calls and more",
+    "the whole path": "account substack /etc/pam.d/scratch.d/calls",
+    "a way around": "@include ../pam.d/scratch.d/calls",
+    "the name of a backup": "@include scratch.bak",
+    "a line that goes on": f"account \\\n requisite \\\n {CALL}",
+}
+
+
+@pytest.mark.parametrize("how", ODD)
+def test_it_reads_a_line_as_libpam_does(how: str, rules, service) -> None:
+    rules("DEFAULT:OPEN\nALL CLOSE USER bob\n")
+    folder = Path("/etc/pam.d/scratch.d")
+    folder.mkdir()
+    try:
+        (folder / "calls").write_text(f"account requisite {CALL}\n")
+        service("scratch.bak", f"account requisite {CALL}\n")
+        service("scratch", f"{ODD[how]}\naccount required pam_permit.so\n")
+        assert host("scratch", "bob", "acct").returned["acct"] != SUCCESS
+        assert re.search(r"^guarded .*\bscratch\b", run("pam-accesscontrol", "status").stdout, re.M)
+        service("scratch", f"account required pam_permit.so\n#{ODD[how]}\n".replace("\\\n", ""))
+        assert host("scratch", "bob", "acct").returned["acct"] == SUCCESS
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_it_looks_into_included_files(service) -> None:
@@ -214,7 +256,8 @@ SHORTER = {
     "auth that ignores every refusal": ("auth       requisite    pam_deny.so # pam-accesscontrol\n", ""),
     "no stdout, so that the host cannot be watched": ("quiet stdout", "quiet"),
     "seteuid, by which a core file is left": ("quiet stdout", "quiet seteuid stdout"),
-    "no -I, so that the folder is searched for modules": ("-IS", "-S"),
+    "no -I, so that the folder is searched for modules": ("-IBS", "-BS"),
+    "no -B, so that a compiled file is written by the umask of the caller": ("-IBS", "-IS"),
     "no prlimit": ("/usr/bin/prlimit --core=0 ", ""),
     "a close of a session": ("type=open_session ", ""),
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from host import LOADER, host, passing
 from hosts import PAM, as_user, files, guarded, on_terminal
 from machine import password_of, run
 
@@ -66,7 +67,7 @@ def hostile() -> Path:
 def start(command: list[str], environment: dict[str, str]) -> None:
     """Runs a program as erin, and gives her password where it asks for one."""
     line = as_user("erin", "env", *(f"{name}={value}" for name, value in environment.items()), *command)
-    if command[0] == HELPER:
+    if HELPER in command:
         run(*line, input=f"a cookie\n{password_of('erin')}\n", check=False)
     else:
         on_terminal(line, password_of("erin"))
@@ -84,6 +85,31 @@ def test_no_library_of_theirs_is_read_as_root(way: str, rule: str, hostile: Path
         assert not Path("/root/tests-deed").exists()
     finally:
         Path("/root/tests-deed").unlink(missing_ok=True)
+    assert any("erin@localhost" in line for line in journal()), "nothing was judged"
+
+
+def test_nothing_is_started_at_the_end_of_a_session(service, tmp_path: Path) -> None:
+    """By then, variables of the user's may be in the environment of PAM, of which root's process takes LD_PRELOAD."""
+    probe, calls = tmp_path / "accesscontrol.py", tmp_path / "calls"
+    probe.write_text(f"import os\nwith open('{calls}', 'a') as file:\n    print(os.environ['PAM_TYPE'], file=file)\n")
+    service("scratch", passing("pam_exec.so").replace(LOADER, str(probe)))
+    host("scratch", "bob", "auth", "acct", "open", "close")
+    assert calls.read_text().split() == ["auth", "account", "open_session"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_compiled_file_is_written_by_their_umask(way: str, tmp_path: Path, rules, journal) -> None:
+    """Python has none of its own in the middle of an upgrade, and imports some modules before it reads a line."""
+    rules("DEFAULT:OPEN\n")
+    [compiled] = Path("/usr/lib").glob("python3.*/encodings/__pycache__")
+    kept = Path(shutil.move(compiled, tmp_path))
+    everybodys = ["sh", "-c", 'umask 0; exec "$@"', "sh"]
+    try:
+        start([*everybodys, *WAYS[way]], {})
+        assert not compiled.exists()
+    finally:
+        shutil.rmtree(compiled, ignore_errors=True)
+        shutil.move(kept, compiled.parent)
     assert any("erin@localhost" in line for line in journal()), "nothing was judged"
 
 

@@ -6,6 +6,7 @@ Nobody gets in who may not, the log tells of each decision, and no file is left 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from machine import Result, password_of, run, ssh, wait_for
 
 pytest_plugins = ["desktop_fixtures"]
 
+LOGS, STATE = Path("/var/log"), Path("/run/pam-accesscontrol")
 CAP_SYS_RESOURCE = 24
 CAPABILITIES = int(Path("/proc/self/status").read_text().partition("CapEff:")[2].split()[0], 16)
 LIMITS_CAN_BE_RAISED = bool(CAPABILITIES >> CAP_SYS_RESOURCE & 1)  # not by root of every container
@@ -57,6 +59,19 @@ def su(user: str, *under: str, folder: Path = Path("/")) -> Result:
 def decisions(lines: list[str]) -> list[str]:
     """Service, phase, user and verdict of each decision in the log."""
     return [" ".join([*line.split()[:3], line.split()[3].rstrip(",")]) for line in lines if line.startswith("SU ")]
+
+
+@pytest.mark.parametrize("umask", ["0", "777"])
+def test_the_files_of_the_plugin_have_their_modes_whatever_the_umask(umask: str, rules) -> None:
+    rules(RULES)
+    for log in LOGS.glob("pam-accesscontrol-*.log"):
+        log.unlink()
+    shutil.rmtree(STATE)
+    assert su("carol", "sh", "-c", f'umask {umask}; exec "$@"', "sh").stdout == "carol\n"
+    [log] = LOGS.glob("pam-accesscontrol-*.log")
+    assert (oct(log.stat().st_mode), log.group()) == ("0o100640", "adm")
+    assert oct(STATE.stat().st_mode) == "0o40700"
+    assert {oct(file.stat().st_mode) for file in STATE.iterdir()} == {"0o100600"}
 
 
 @pytest.mark.parametrize("limit", LIMITS)

@@ -216,6 +216,28 @@ def test_one_that_has_a_service_of_its_own_or_no_libpam_is_none(locker, nothing_
     assert (said.returncode, complaints(said)) == (0, [])
 
 
+@pytest.mark.parametrize("include", ["login", "/etc/pam.d/login", "../pam.d/login", "tests-link"])
+def test_one_that_includes_a_file_of_pam_python_by_any_name_is_found(include: str, nothing_installed: None) -> None:
+    (PAM / "tests-link").symlink_to(PAM / "login")
+    (PAM / "chsh").write_text(f"auth substack {include}\n{(PAM / 'chsh').read_text()}")
+    said = install(CHECKOUT, "login")
+    assert said.returncode == 0
+    assert "pam_python.so" not in (PAM / "login").read_text() and "pam_exec.so" in (PAM / "login").read_text()
+    assert not [fault for fault in check() if "whoever starts" in fault]
+
+
+@pytest.mark.parametrize("include", ["@include tests.d/calls", "[account] [include]tests.d/calls"])
+def test_a_line_of_pam_python_in_a_folder_of_its_own_is_a_fault(include: str, nothing_installed: None) -> None:
+    install()
+    (PAM / "tests.d").mkdir()
+    (PAM / "tests.d/calls").write_text(f"account required {PLUGIN}\n")
+    (PAM / "su").write_text(f"{include}\n{(PAM / 'su').read_text()}")
+    try:
+        assert [fault for fault in check() if fault.startswith("/etc/pam.d/tests.d/calls:1: whoever starts")]
+    finally:
+        shutil.rmtree(PAM / "tests.d")
+
+
 @pytest.mark.parametrize("service", ["su", "sudo", "chsh"])
 def test_a_line_of_pam_python_in_one_by_hand_is_a_fault(service: str, nothing_installed: None) -> None:
     install()

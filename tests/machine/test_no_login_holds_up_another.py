@@ -1,7 +1,7 @@
 """A login that is stopped or frozen with the lock of who is in in its hand keeps nobody: all others go on.
 
-Whoever runs a guarded su can freeze what it starts, by their cgroup. Whoever waits for such a holder for two seconds
-ends it. Nobody is refused for it, whether a limit counts them or not.
+Whoever runs a guarded su can freeze what it starts, by their cgroup. Whoever waits for such a holder ends it after a
+quarter of a second. Nobody is refused for it, whether a limit counts them or not.
 """
 
 from __future__ import annotations
@@ -66,6 +66,16 @@ def erin_holds_the_lock(how: str) -> Iterator[int]:
         else:
             with frozen(pid):
                 yield pid
+
+
+def test_one_that_is_frozen_is_told_from_one_that_is_slow() -> None:
+    """Or 40 su of one user's, each frozen while it holds the lock, would keep all others for as many patiences."""
+    ask = "import sys; sys.path.insert(0, '/usr/lib/pam-accesscontrol'); import accesscontrol as it"
+    told = ["/usr/bin/python3", "-I", "-c", f"{ask}; print(it.is_frozen(int(sys.argv[1])))"]
+    with subprocess.Popen(["sleep", "1000"]) as sleeping:
+        assert run(*told, str(sleeping.pid)).stdout == "False\n"
+        with frozen(sleeping.pid):
+            assert run(*told, str(sleeping.pid)).stdout == "True\n"
 
 
 def root_gets_in_at_the_console() -> bool:

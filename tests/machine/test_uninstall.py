@@ -118,7 +118,7 @@ def test_lines_that_the_admin_put_elsewhere_go_too(tmp_path: Path) -> None:
 
 BY_HAND = {
     "pam_python.so": "account required pam_python.so accesscontrol.py",
-    "pam_exec.so": "account required pam_exec.so quiet stdout /usr/bin/python3 -IS /lib/security/accesscontrol.py pam",
+    "pam_exec.so": "account required pam_exec.so quiet stdout /usr/bin/python3 -IBS /lib/security/accesscontrol.py pam",
 }
 
 
