@@ -177,7 +177,7 @@ FOLDER = "$1"
 BY_PAM_EXEC = __name__ == "__main__" and sys.argv[1:2] == ["pam"]
 
 if BY_PAM_EXEC:
-    sys.excepthook = lambda *error: print("Access denied: the plugin cannot be loaded:", error[1])
+    sys.excepthook = lambda *error: print(f"Access denied: the plugin does not run: {error[0].__name__}: {error[1]}")
 if FOLDER not in sys.path:
     sys.path.insert(0, FOLDER)
 try:

@@ -118,10 +118,10 @@ BROKEN_BESIDE_SU: dict[str, tuple[Callable[[], object], str]] = {
     "prlimit rubbish": (lambda: take_away(Path("/usr/bin/prlimit")), ""),
     "python3 rubbish": (lambda: take_away(Path("/usr/bin/python3").resolve()), ""),
     "the loader gone": (LOADER.unlink, "No such file or directory"),
-    "the module gone": (MODULE.unlink, "Access denied: the plugin cannot be loaded: No module named 'accesscontrol'"),
+    "the module gone": (MODULE.unlink, "Access denied: the plugin does not run: ModuleNotFoundError: No module named"),
     "the module half written": (
         lambda: MODULE.write_text(MODULE.read_text()[:50000]),
-        "Access denied: the plugin cannot be loaded:",
+        "Access denied: the plugin does not run: ",
     ),
     "the rules gone": (RULE_FILE.unlink, "Access denied: bob may not log in over SU."),
 }
