@@ -1576,6 +1576,15 @@ def must_be_nobody(leaders: set[int]) -> None:
                 raise CannotAsk(f"{session.who} is at the desktop, and logind does not know of it")
 
 
+def as_owner(uid: int) -> tuple[list[str], dict[str, str]]:
+    """The command that starts another one as this person, and their environment. See setpriv(1). Raises KeyError."""
+    account = pwd.getpwuid(uid)
+    name, home = account.pw_name, account.pw_dir
+    groups = os.getgrouplist(from_system(name), account.pw_gid)
+    who = [f"--reuid={uid}", f"--regid={account.pw_gid}", f"--groups={','.join(map(str, groups))}"]
+    return ["/usr/bin/setpriv", *who], {"HOME": home, "USER": name, "LOGNAME": name, "PATH": "/usr/bin:/bin"}
+
+
 class WindowProcess:
     """A window that runs as the owner of a desktop, told by a pipe, and known by the words that it writes.
 
@@ -1590,10 +1599,7 @@ class WindowProcess:
 
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # which importing signal put there
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-        account = pwd.getpwuid(desktop.uid)
-        name, home = account.pw_name, account.pw_dir
-        groups = os.getgrouplist(from_system(name), account.pw_gid)
-        owner = [f"--reuid={desktop.uid}", f"--regid={account.pw_gid}", f"--groups={','.join(map(str, groups))}"]
+        become_owner, environment = as_owner(desktop.uid)
         session = {name: getattr(desktop, name) for name in ("id", "type", "display", "leader", "scope")}
         self.uid, self.told = desktop.uid, b""
         reader, self.writer = os.pipe()
@@ -1604,12 +1610,11 @@ class WindowProcess:
             # The owner could stop a shell of theirs, and whoever waits for it. This one is root's, and leaves at once.
             # The limits are the host's own: with the 256 MB of memory that Dovecot has, Qt may end early (measured).
             shell = subprocess.Popen(  # nosec B603
-                ["/bin/sh", "-c", SHELL, "sh", "/usr/bin/setpriv", *owner,
-                 "/usr/bin/python3", "-I", loader, "--window"],
+                ["/bin/sh", "-c", SHELL, "sh", *become_owner, "/usr/bin/python3", "-I", loader, "--window"],
                 stdin=reader,
                 stdout=shell_end,
                 stderr=subprocess.DEVNULL,
-                env={"HOME": home, "USER": name, "LOGNAME": name, "PATH": "/usr/bin:/bin"},
+                env=environment,
                 cwd="/",
                 umask=0o077,
                 start_new_session=True,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -200,4 +201,22 @@ def test_on_a_terminal_that_is_stopped_the_question_goes_on(desktop: Desktop, ru
         window.wait_until_gone()
         erin.sendline("fg")
         erin.expect_exact(outcome)
+    erin.close(force=True)
+
+
+def test_who_blocks_and_ignores_every_signal_does_so_for_su_alone(desktop: Desktop, rules) -> None:
+    """Or the process that asks, and the window, could not be ended as others are."""
+    rules("SU ASK USER bob\nDEFAULT:OPEN\nREMEMBER:0\n")
+    erin = OnTerminal(as_user("erin", "python3", "-c", SIGNALS, "su", "bob", "-c", "true")).child
+    erin.expect("assword: ")
+    erin.sendline(password_of("bob"))
+    window = desktop.question()
+    for program in ("accesscontrol.py pam", "accesscontrol.py --window"):
+        [pid] = run("pgrep", "-f", program).stdout.split()
+        status = Path(f"/proc/{pid}/status").read_text()
+        blocked, ignored = (int(status.partition(f"{name}:\t")[2].split()[0], 16) for name in ("SigBlk", "SigIgn"))
+        usual = sum(1 << number - 1 for number in (signal.SIGPIPE, signal.SIGXFSZ))
+        assert (blocked, ignored | usual) == (0, usual), program
+    window.click("Deny")
+    erin.expect_exact("Access denied: the person at the desktop")
     erin.close(force=True)
