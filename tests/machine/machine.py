@@ -152,7 +152,7 @@ def ssh_session(
     kbdint: str | None = None,
     source: str = "10.1.2.3",
     options: Sequence[str] = (),
-    timeout: float = 30,
+    timeout: float = 280,
 ) -> Iterator[subprocess.Popen[str]]:
     """A session over ssh that is open within the block: `with ssh_session("bob"): ...`."""
     line, environment = ssh_command(
