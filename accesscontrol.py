@@ -29,9 +29,7 @@ if TYPE_CHECKING:
     import grp
     import signal
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import Any, NoReturn, TypeVar
-
-    RecordType = TypeVar("RecordType", bound="Record")
+    from typing import Any, NoReturn
 
 VERSION = "2.0"
 MODULE = "/usr/lib/pam-accesscontrol/accesscontrol.py"
@@ -474,6 +472,7 @@ class LoginAttempt:
         self.name = column(group)
         self.names = ("ALL", group, short, own)
         self.person = person or Person(user)
+        self.asked_by = column(requester) if group == "SU" else ""  # of su, in logs
 
     def __str__(self) -> str:
         """user@host, in which no character is left that could be taken for another column or another line."""
@@ -579,8 +578,9 @@ def group_name(gid: int) -> str | None:
         return None
 
 
+@functools.cache
 def user_name(uid: int) -> str:
-    """A user's name, or the uid where there is none."""
+    """A user's name, or the uid where there is none; asked once, since a directory may be slow."""
     try:
         return from_system(pwd.getpwuid(uid).pw_name)
     except (KeyError, OSError):
@@ -722,103 +722,290 @@ def why_not(rule: Rule, attempt: LoginAttempt) -> str:
     return f"{user} is not in its list" if rule.target == "USER" else f"{user} is in none of its groups"
 
 
-# ---- Who is logged in: sessions that this plugin let in and that live, and those that logind knows besides -----------
+# ---- What is written down: who is in, who waits for an answer, which answers hold ------------------------------------
+#
+# /run/pam-accesscontrol is root's alone. `sessions` and `questions` are ledgers; `answers`, `granted`, and `windows`
+# have a symbolic link for each thing that is so. Nothing is locked: each change is one system call.
 
-STATE_FILES = ("lock", "sessions", "granted", "queue", "answers", "missed")
 LOGIND_SESSIONS, LOGIND_SEATS = "/run/systemd/sessions", "/run/systemd/seats"
-NOT_ASKED, CLOSED = "-", "left"  # in the place of an answer's key
-GRANTED_MOST = 1000  # records of whom account let in, who have not opened a session
-HOLDER_PATIENCE = 2.0  # seconds that one process may hold the lock, which takes milliseconds, before it is ended
-LOCK_PATIENCE = 60.0  # seconds; a process that cannot even be killed hangs in the kernel
-STRUCT_FLOCK = "hhqqi4x"  # see fcntl_locking(2)
+NOT_ASKED = "-"  # in the place of an answer's key
+TRIED_FOR = 60.0  # seconds, in which somebody else may be faster again and again
+LOOKS_AGAIN_AFTER = 0.1  # seconds
+TARGET_MOST = 4095  # bytes of a symbolic link's target, see symlink(2)
+TAKEN_OVER = 0o720  # the mode of a state folder in which a version before has been, see make_way()
+LEFT = ".left"  # ends the name of a session that PAM has closed, and whose process still lives
+ENTRY_NAME = re.compile(r"([0-9]{1,18})\.([0-9]{1,10})\.([0-9]{1,19})(\.left)?")
 
 
-class Record:
-    """A line of a state file: fields parted by tabs. A subclass names its fields, each of them an int or a str."""
+class Links:
+    """A folder of symbolic links in the state folder, each of them a name and a text. Raises OSError.
 
-    names: tuple[str, ...]
-    kinds: tuple[Callable[[str], int | str], ...]
-    text = ""  # the line that it was made of: a thousand of them are read and written again in milliseconds
+    symlink(2) makes a link whole or not at all, needs no second file, and knows no RLIMIT_FSIZE. Nothing follows one.
+    """
 
-    def __init_subclass__(cls) -> None:
-        cls.names = tuple(cls.__annotations__)
-        cls.kinds = tuple(int if kind == "int" else str for kind in cls.__annotations__.values())
+    def __init__(self, name: str) -> None:
+        prepare_state_folder()
+        self.path = f"{STATE}/{name}"
+        if not is_folder(self.path):
+            make_way(self.path)
+            self.make()
+            self.remove(f"../{name}.old")
 
-    def __init__(self, **fields: Any) -> None:
-        self.__dict__.update(fields)
+    def make(self) -> None:
+        """Makes the folder."""
+        os.makedirs(self.path, 0o700, exist_ok=True)
 
-    def __setattr__(self, name: str, value: int | str) -> None:
-        self.__dict__.update({name: value, "text": ""})
+    def names(self) -> list[str]:
+        """The names of all links."""
+        return os.listdir(self.path)
 
-    def line(self) -> str:
-        """The line that parse() reads."""
-        return self.text or "\t".join(str(self.__dict__[name]) for name in self.names) + "\n"
+    def text(self, name: str) -> str:
+        """The text of a link, empty where there is none."""
+        try:
+            return os.readlink(f"{self.path}/{name}".encode()).decode("utf-8", "replace")
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            if error.errno == 22:  # it is something else, and so not ours
+                return ""
+            raise
 
-    @classmethod
-    def parse(cls: type[RecordType], line: str) -> RecordType | None:
-        """The record in a line, None where that is damaged."""
-        texts = line[:-1].split("\t")
-        if len(texts) != len(cls.names) or line[-1:] != "\n":
+    def put(self, name: str, text: str) -> None:
+        """Makes a link. Raises FileExistsError, too."""
+        put_link(f"{self.path}/{name}", text)
+
+    def remove(self, name: str) -> bool:
+        """Removes a link; returns whether it was there: of several who remove it, one has."""
+        try:
+            os.unlink(f"{self.path}/{name}")
+        except (FileNotFoundError, IsADirectoryError):
+            return False
+        return True
+
+    def touched(self, name: str) -> float:
+        """The time, in seconds, that touch() has set; that of the clock where it has not. Raises FileNotFoundError."""
+        return os.lstat(f"{self.path}/{name}").st_mtime
+
+    def touch(self, name: str, seconds: float) -> None:
+        """Sets the time of a link, see utimensat(2). Raises FileNotFoundError."""
+        os.utime(f"{self.path}/{name}", (seconds, seconds), follow_symlinks=False)
+
+
+class LedgerEntry:
+    """A link in a ledger: TURN.PID.START, of the process that keeps it while it lives; see process_start()."""
+
+    def __init__(self, link: str, found: re.Match[str]) -> None:
+        self.link, self.left = link, bool(found[4])
+        self.turn, self.pid, self.start = int(found[1]), int(found[2]), int(found[3])
+
+    def is_gone(self) -> bool:
+        """Whether nobody has this pid any more."""
+        return not pid_in_use(self.pid)
+
+
+class Ledger(Links):
+    """A folder of entries to which one is added by whoever knows all others. Nobody waits for anybody else.
+
+    1. Read the turn, n: turn/ has one file, whose name is a number. Then list the entries and read them. Whatever was
+       added in an earlier turn was there before the turn was read, and is in the list.
+    2. Decide. Whoever would be refused looks once more, a moment later: an entry may be of somebody who takes it back
+       in step 3, or who was killed just now.
+    3. Add: make an entry of one's own, then rename turn/n to turn/n+1. Of all who have read n, one succeeds. For the
+       others, what they have read is old: they take their entry back, and begin again. The entry comes before the
+       rename, so that whoever reads n+1 finds it; and it has a name that is never used twice, so that taking it back
+       takes nobody else's. Until it is renamed, an entry takes a place, and nobody is in already by it.
+    4. Remove an entry whose process is dead. Anyone may, at any time: what that frees is taken by step 3 alone.
+
+    A process that is stopped between any two of these calls keeps nothing but its own entry.
+
+    A ledger is of the pid namespace in which it was made, see pid_namespaces(7): whoever stands in another one can tell
+    nobody's end there, and does not use it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.namespace = str(os.stat("/proc/self/ns/pid").st_ino)
+        super().__init__(name)
+        self.turn()
+
+    def make(self) -> None:
+        """Makes the folder whole, under another name first, with the sessions that the version before has let in."""
+        fresh, turn = f"{self.path}.{os.getpid()}.{os.urandom(4).hex()}", 1
+        try:
+            os.mkdir(fresh, 0o700)
+            os.mkdir(f"{fresh}/turn", 0o700)
+            for owner, text in old_sessions(f"{self.path}.old"):
+                link = f"{fresh}/{turn}.{owner}"
+                put_link(link, text)
+                os.utime(link, (0, 0), follow_symlinks=False)
+                turn += 1
+            put_link(f"{fresh}/turn/{turn}", self.namespace)
+            os.rename(fresh, self.path)
+        except OSError:
+            import shutil
+
+            shutil.rmtree(fresh, ignore_errors=True)
+            if not is_folder(self.path):  # or else another login was faster
+                raise
+
+    def turn(self) -> int:
+        """Step 1. Raises OSError in another pid namespace, too."""
+        for _ in range(10_000):  # a listing may fall into the middle of a rename
+            turns = [name for name in os.listdir(f"{self.path}/turn") if name.isdecimal()]
+            namespace = self.text(f"turn/{turns[0]}") if len(turns) == 1 else ""
+            if namespace == self.namespace:
+                return int(turns[0])
+            if namespace:
+                raise PermissionError(1, f"{self.path} is of another pid namespace")
+        raise FileNotFoundError(2, f"the turn of {self.path} is lost, remove that folder")
+
+    def entries(self) -> list[LedgerEntry]:
+        """Every entry; what has no name of one is not ours."""
+        matches = [(name, ENTRY_NAME.fullmatch(name)) for name in os.listdir(self.path)]
+        return [LedgerEntry(name, found) for name, found in matches if found]
+
+    def add(self, turn: int, pid: int, start: int, text: str, touched: float | None = None) -> str | None:
+        """Step 3: the name of the new entry; None where somebody was faster."""
+        name = f"{turn}.{pid}.{start}"
+        try:
+            self.put(name, text)
+        except FileExistsError:  # of another call for this host, which was ended before the rename
+            self.next_turn(turn)
             return None
         try:
-            values = [kind(text) for kind, text in zip(cls.kinds, texts)]
-        except ValueError:
-            return None
-        return cls(text=line, **dict(zip(cls.names, values)))
+            if touched is not None:
+                self.touch(name, touched)
+            if self.next_turn(turn):
+                return name
+        except BaseException:
+            self.remove(name)
+            raise
+        self.remove(name)
+        return None
+
+    def next_turn(self, turn: int) -> bool:
+        """Ends a turn; returns whether nobody was faster."""
+        try:
+            os.rename(f"{self.path}/turn/{turn}", f"{self.path}/turn/{turn + 1}")
+        except FileNotFoundError:
+            return False
+        return True
 
 
-class SessionRecord(Record):
-    """A session that this plugin let in."""
+def tries() -> Iterator[None]:
+    """One try after the other, while there is time. Raises TimeoutError."""
+    deadline = time.monotonic() + TRIED_FOR
+    while time.monotonic() < deadline:
+        yield
+    raise TimeoutError(110, "others were faster again and again")
 
-    pid: int  # of the host that opened it
-    start: int  # of that process, see process_start()
-    began: int  # nanoseconds since the boot
-    uid: int
-    gids: str  # ,100,1000, as they were when it began
-    since: int  # seconds since the epoch, for people to read
-    name: str  # of the service
-    who: str  # user@host
-    action: str
-    where: str  # the rule
-    answer: str  # the key of the owner's answer, NOT_ASKED, or CLOSED: PAM has closed it, its process still lives
+
+def put_link(path: str, text: str) -> None:
+    """Makes a symbolic link; whatever stands in its place stays. Raises OSError."""
+    os.symlink(text.encode("utf-8", "backslashreplace"), path.encode())
+
+
+def is_folder(path: str) -> bool:
+    """Whether there is a folder, and not just a link to one."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def prepare_state_folder() -> None:
+    """Makes the state folder. Raises OSError where it is not root's alone."""
+    try:
+        about = os.lstat(STATE)
+    except FileNotFoundError:
+        os.makedirs(STATE, 0o700, exist_ok=True)
+        about = os.lstat(STATE)
+    mode = stat.S_IMODE(about.st_mode)
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid() or (mode & 0o022 and mode != TAKEN_OVER):
+        raise PermissionError(1, f"{STATE} is not a folder of root's alone")
+    if mode not in (0o700, TAKEN_OVER):
+        os.chmod(STATE, 0o700)
+
+
+def make_way(path: str) -> None:
+    """Puts away what lies in the place of a folder: the version before this one had files there. Raises OSError.
+
+    An sshd that it has let in runs it still, and would remove our folders when its session ends. It leaves a state
+    folder alone that the group can write: here the group cannot, for lack of the right to search.
+    """
+    if not os.path.lexists(f"{STATE}/lock") and not os.path.lexists(path):
+        return
+    import contextlib
+
+    os.chmod(STATE, TAKEN_OVER)
+    # Where another login was faster, there is a folder by now, which link(2) and unlink(2) leave alone.
+    faster = FileExistsError, FileNotFoundError, PermissionError, IsADirectoryError
+    with contextlib.suppress(*faster):
+        os.link(path, f"{path}.old", follow_symlinks=False)
+    with contextlib.suppress(*faster):
+        os.unlink(path)
+
+
+def old_sessions(path: str) -> Iterator[tuple[str, str]]:
+    """The sessions in the file of the version before: of each PID.START, and the text of its entry."""
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return
+    except FileNotFoundError:
+        return
+    for line in read_text(path).split("\n"):
+        fields = line.split("\t")
+        if len(fields) != 11 or not re.fullmatch(r"([0-9]{1,19}\t){4}", "".join(f"{it}\t" for it in fields[:4])):
+            continue
+        pid, start, began, uid, gids, _, service, who, action, where, answer = fields
+        if answer != "left" and "\0" not in line and len(line) - len(gids) < 1000:
+            text = session_text(int(began) / 1e9, int(uid), service, who, "", action, where, answer, gids)
+            yield f"{pid}.{start}", text
+
+
+class Session:
+    """A session that this plugin let in, as its entry in the ledger says."""
+
+    def __init__(self, entry: LedgerEntry, text: str) -> None:
+        """Raises ValueError for a text that is damaged."""
+        self.entry = entry
+        began, uid, self.service, self.who, asked_by, self.action, self.where, self.answer, self.gids = text.split(" ")
+        self.began, self.uid = float(began), int(uid)  # seconds since the boot
+        self.asked_by = "" if asked_by == "-" else asked_by
 
     def lives(self) -> bool:
-        """Whether the process that opened it is there: the same process, not another with its pid."""
-        return same_process(self.pid, self.start, self.uid)
+        """Whether the process that opened it is there: the same process, not another with its pid. Raises OSError."""
+        return same_process(self.entry.pid, self.entry.start, self.uid)
 
 
-class GrantedRecord(Record):
-    """Whom account has let in, for session: pam_exec.so calls each as a process of its own."""
-
-    pid: int  # of the host
-    start: int  # of that process, see process_start()
-    uid: int
-    name: str  # of the service
-    who: str  # user@host
-    requester: str
-    answer: str  # the key of the owner's answer, NOT_ASKED where nobody was there, or empty
-    told: str  # what the log says of the answer
-
-    def is_of(self, attempt: LoginAttempt, host: Host) -> bool:
-        """Whether it is of this person, service, host and, for su, of who asked."""
-        mine = host.pid, host.start, attempt.person.uid, attempt.name, str(attempt), column(attempt.requester)
-        return mine == (self.pid, self.start, self.uid, self.name, self.who, self.requester)
+def session_text(
+    began: float, uid: int, service: str, who: str, asked_by: str, action: str, where: str, answer: str, gids: str
+) -> str:
+    """The text of a session's entry. Where all gids have no room, a plus sign stands for the rest."""
+    text = f"{began:.3f} {uid} {service} {who} {asked_by or '-'} {action} {where} {answer} "
+    room = TARGET_MOST - len(text.encode("utf-8", "backslashreplace"))
+    if len(gids) > room:
+        gids = gids[:gids.rfind(",", 0, room - 1) + 1] + "+"
+    return text + gids
 
 
-def new_session(
-    attempt: LoginAttempt, decision: Decision, host: Host, answer: str, groups: Iterable[CountedGroup]
-) -> SessionRecord:
-    """The record of the session that the host is about to open. Raises Unknown for a stranger, and OSError."""
+def new_session_text(
+    attempt: LoginAttempt, decision: Decision, host: Host, answer: str, groups: Iterable[CountedGroup | None]
+) -> str:
+    """The text for the session that the host is about to open. Raises Unknown for a stranger, and OSError."""
     gids = set(attempt.person.gids)
     # Where a directory is away, getgrouplist(3) knows less than the group itself.
-    gids.update(group.gid for group in groups if attempt.person.belongs_to(group.entry))
+    gids.update(group.gid for group in groups if group and attempt.person.belongs_to(group.entry))
     if host.start < 0:
         raise FileNotFoundError(2, "there is no /proc, which tells who lives")
-    return SessionRecord(
-        pid=host.pid, start=host.start, began=time.clock_gettime_ns(time.CLOCK_BOOTTIME), uid=attempt.person.uid,
-        gids=f",{','.join(map(str, sorted(gids)))},", since=int(time.time()), name=attempt.name, who=str(attempt),
-        action=decision.action, where=column(decision.where), answer=answer,
+    return session_text(
+        seconds_up(), attempt.person.uid, attempt.name, str(attempt), attempt.asked_by, decision.action,
+        column(decision.where), answer, f",{','.join(map(str, sorted(gids)))},",
     )
+
+
+def seconds_up() -> float:
+    """Seconds since the boot, sleep counted in, however the clock is set. See clock_gettime(2)."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def process_status(pid: int) -> tuple[str, set[str]]:
@@ -863,38 +1050,6 @@ def same_process(pid: int, start: int, uid: int) -> bool:
     return process_start(pid) == start if "0" in uids else uids == {str(uid)}
 
 
-def is_stuck(pid: int, seconds: float, patience: float, running: float = 1) -> bool:
-    """Whether a process that should have gone on for so many seconds is stopped, frozen, or kept from the CPU.
-
-    One that is stopped or frozen does not go on by itself: it gets an eighth. One that runs, or waits for the CPU, may
-    be only slow: it gets `running` times as long. Raises OSError.
-    """
-    if pid <= 0:
-        return False
-    state = "T" if is_frozen(pid) else process_status(pid)[0]
-    return seconds > patience * {"R": running, "T": 1 / 8, "t": 1 / 8}.get(state, 1)
-
-
-def is_frozen(pid: int) -> bool:
-    """Whether somebody has frozen the cgroup of a process, or one above it: cgroup.freeze of the kernel's cgroup-v2."""
-    try:
-        found = re.search(r"^0::(/.+)", read_text(f"/proc/{pid}/cgroup"), re.M)
-        group = found[1] if found else ""
-        while len(group) > 1:
-            if read_text(f"/sys/fs/cgroup{group}/cgroup.freeze").strip() == "1":
-                return True
-            group = os.path.dirname(group)
-    except OSError:
-        pass  # a cgroup that is being removed is empty
-    return False
-
-
-def pid_of(line: str) -> int:
-    """The pid in a line of the registry, 0 if it is damaged."""
-    pid = line.partition("\t")[0]
-    return int(pid) if pid.isdecimal() and len(pid) < 10 and line.count("\t") == len(SessionRecord.names) - 1 else 0
-
-
 def pid_in_use(pid: int) -> bool:
     """Whether there is a process with this pid. See kill(2), for which 0 and what is below are many processes."""
     try:
@@ -907,256 +1062,71 @@ def pid_in_use(pid: int) -> bool:
         return False
 
 
-class SessionRegistry:
-    """The state folder, changed by one process at a time: `with SessionRegistry() as registry` takes its lock.
+class Sessions(Ledger):
+    """The sessions that this plugin let in. Raises OSError where the state folder cannot be used or trusted."""
 
-    The lock is for milliseconds: nothing within it may wait for a directory, a person or another process. Raises
-    OSError where the state folder cannot be used or trusted.
-    """
+    def __init__(self) -> None:
+        super().__init__("sessions")
 
-    def __enter__(self) -> SessionRegistry:
-        prepare_state_folder()
-        self.warnings: list[str] = []  # for the log, which may be slow, and is written without the lock
-        self.ended: list[SessionRecord] = []  # for the log, too
-        self.dead: list[SessionRecord] = []  # sessions that a closer look has left out
-        self.lock = Lock()
+    def read(self, entries: Iterable[LedgerEntry]) -> list[Session]:
+        """What some entries say; one that is damaged, or that has gone, is no session."""
+        found = []
+        for entry in entries:
+            try:
+                found.append(Session(entry, self.text(entry.link)))
+            except ValueError:
+                continue
+        return found
+
+    def take(self, turn: int, host: Host, text: str) -> Session | None:
+        """Adds a session; None where somebody was faster. From then on, is_final() says so."""
+        link = self.add(turn, host.pid, host.start, text)
+        found = ENTRY_NAME.fullmatch(link or "")
+        if link is None or found is None:
+            return None
+        self.touch(link, 0)
+        return Session(LedgerEntry(link, found), text)
+
+    def is_final(self, session: Session) -> bool:
+        """Whether an entry will not be taken back: by one that may be, nobody is in already."""
         try:
-            self.lock.take()
-        except BaseException:
-            self.lock.close()
-            raise
-        return self
+            return self.touched(session.entry.link) == 0
+        except FileNotFoundError:
+            return False
 
-    def __exit__(self, *_: object) -> None:
-        self.lock.close()
-        for warning in self.warnings:
-            syslog(LOG_WARNING, warning)
-        for session in self.ended:
-            syslog(LOG_INFO, f"{session.name} session {session.who}: found ended")
-            monthly(session.name, session.who, session.action, "closed", "found ended")
+    def living(self) -> list[Session]:
+        """Every session that lives, but for those that PAM has closed. Raises OSError where that cannot be told."""
+        entries = [it for it in self.entries() if not it.is_gone() and not it.left]
+        return [it for it in self.read(entries) if it.lives()]
 
-    @functools.cached_property
-    def lines(self) -> list[str]:
-        """The lines of the sessions; what most logins need of a thousand of them is no more than the pid."""
-        return self.read_lines("sessions")
-
-    @functools.cached_property
-    def sessions(self) -> list[SessionRecord]:
-        """Every record of a session whose process may live; of those that PAM has closed, only what surely does."""
-        records = (it for it in map(SessionRecord.parse, self.lines) if it is not None and pid_in_use(it.pid))
-        return [record for record in records if record.answer != CLOSED or record.lives()]
-
-    def read_lines(self, name: str) -> list[str]:
-        """The lines of a state file."""
-        with open(f"{STATE}/{name}", "a+", encoding="utf-8", errors="replace", opener=open_private) as file:
-            file.seek(0)
-            return [line for line in file if line.endswith("\n")]
-
-    def read(self, name: str, kind: type[RecordType]) -> list[RecordType]:
-        """The records in a state file, but for damaged ones."""
-        return [record for record in map(kind.parse, self.read_lines(name)) if record is not None]
-
-    def write(self, name: str, records: Iterable[Record]) -> None:
-        """Puts the records of a state file back. Raises OSError."""
-        self.write_lines(name, [record.line() for record in records])
-
-    def write_lines(self, name: str, lines: list[str]) -> None:
-        """Puts a state file back whole or, where the disk is full, leaves it as it was. Raises OSError."""
-        data = "".join(lines).encode("utf-8", "replace")
-        with open(f"{STATE}/{name}.new", "wb", opener=open_private) as file:
-            file.write(data)
-        os.rename(f"{STATE}/{name}.new", f"{STATE}/{name}")
-
-    def add(self, session: SessionRecord) -> None:
-        """Writes a session down; those whose process has ended go, which the log is told of unless PAM closed them."""
-        kept: list[str] = []
-        gone: list[str] = []
-        for line in self.lines:
-            (kept if pid_in_use(pid_of(line)) else gone).append(line)
-        self.write_lines("sessions", [*kept, session.line()])
-        ended = [*self.dead, *map(SessionRecord.parse, gone)]
-        self.ended += [it for it in ended if it is not None and it.answer != CLOSED]
-
-    def look_closer(self, uid: int | None = None) -> None:
-        """Leaves out the sessions, of one person or of all, whose pid another process has by now."""
-        dead = [it for it in self.sessions if uid in (None, it.uid) and not it.lives()]
-        self.sessions = [it for it in self.sessions if it not in dead]
-        gone = {it.line() for it in dead}
-        self.lines = [line for line in self.lines if line not in gone]
-        self.dead += dead
-
-    def open_in(self, host: Host, attempt: LoginAttempt) -> SessionRecord | None:
+    def open_in(self, host: Host, attempt: LoginAttempt) -> Session | None:
         """The session that a host has already opened for a person."""
-        mine = host.pid, host.start, attempt.name, str(attempt)
-        found = (it for it in self.sessions if (it.pid, it.start, it.name, it.who) == mine and it.answer != CLOSED)
-        return next(found, None)
+        mine = [it for it in self.entries() if (it.pid, it.start) == (host.pid, host.start) and not it.left]
+        same = attempt.name, str(attempt)
+        return next((it for it in self.read(mine) if (it.service, it.who) == same and self.is_final(it)), None)
 
-    def take_granted(self, attempt: LoginAttempt, host: Host) -> GrantedRecord | None:
-        """Takes away what account has written down of a login attempt; None where it has written nothing."""
-        records = self.read("granted", GrantedRecord)
-        mine = next((it for it in records if it.is_of(attempt, host)), None)
-        if mine is not None:
-            self.write("granted", [it for it in records if it is not mine])
-        return mine
-
-    def grant(self, granted: GrantedRecord) -> None:
-        """Writes down whom account has let in; of one person by one host, the last time counts."""
-        others = [it for it in self.read("granted", GrantedRecord) if pid_in_use(it.pid)]
-        same = granted.line().rsplit("\t", 2)[0]
-        kept = [it for it in others if it.line().rsplit("\t", 2)[0] != same]
-        self.write("granted", [*kept[-GRANTED_MOST:], granted])
-
-    def close(self, session: SessionRecord) -> None:
+    def close(self, session: Session) -> None:
         """Marks a session as closed by PAM: logind learns of its end up to 0.1 s later (measured)."""
-        others = [line for line in self.lines if pid_of(line) != session.pid]
-        same = map(SessionRecord.parse, (line for line in self.lines if pid_of(line) == session.pid))
-        mine = [it.line() for it in same if it is not None and it.began != session.began and it.answer != CLOSED]
-        closed = SessionRecord(**{**session.__dict__, "gids": ",", "answer": CLOSED, "text": ""})
-        self.write_lines("sessions", [*others, *mine, closed.line()])
+        link = session.entry.link
+        os.rename(f"{self.path}/{link}", f"{self.path}/{link}{LEFT}")
+
+    def sweep(self, ended: Iterable[LedgerEntry]) -> None:
+        """Removes the entries of processes that have ended; of a session that PAM has not closed, the logs are told."""
+        for entry in ended:
+            found = self.read([entry])
+            try:
+                if not self.remove(entry.link) or entry.left:
+                    continue
+            except OSError:
+                continue  # it stays, and keeps no place
+            for it in found:
+                asked = f", asked by {it.asked_by}" if it.asked_by else ""
+                syslog(LOG_INFO, f"{it.service} session {it.who}{asked}: found ended")
+                monthly(it.service, it.who, it.action, "closed", f"found ended{asked}")
 
     def answer_in_use(self, key: str) -> bool:
         """Whether a session lives that this answer let in."""
-        return any(session.answer == key and session.lives() for session in self.sessions)
-
-
-def prepare_state_folder() -> None:
-    """Makes the state folder, and removes from it what is not ours. Raises OSError where it is not root's alone."""
-    try:
-        about = os.lstat(STATE)
-    except FileNotFoundError:
-        os.makedirs(STATE, 0o700, exist_ok=True)
-        about = os.lstat(STATE)
-    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o022:
-        raise PermissionError(1, f"{STATE} is not a folder of root's alone")
-    if about.st_mode & 0o7777 != 0o700:
-        os.chmod(STATE, 0o700)
-    for entry in os.scandir(STATE):
-        if entry.name.removesuffix(".new") not in STATE_FILES or not entry.is_file(follow_symlinks=False):
-            remove_stranger(entry)
-
-
-def remove_stranger(entry: os.DirEntry[str]) -> None:
-    """Removes what is not ours from the state folder."""
-    try:
-        if entry.is_dir(follow_symlinks=False):
-            import shutil
-
-            shutil.rmtree(entry.path)
-        else:
-            os.unlink(entry.path)
-    except OSError:
-        pass  # another login has removed it; what is really in the way is felt when it is used
-
-
-def open_private(path: str, flags: int) -> int:
-    """An opener for open(): readable by root alone, and not handed on to the programs that the host starts."""
-    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-
-
-class Lock:
-    """The lock of the state folder. Raises OSError.
-
-    Whoever runs a guarded su may freeze its cgroup at the moment at which our process in it holds the lock.
-    So a process that is seen to hold it for HOLDER_PATIENCE seconds is ended. The kernel says which one that is: a
-    record lock, not flock(2), whose holder cannot be asked for. See fcntl_locking(2).
-    """
-
-    def __init__(self) -> None:
-        self.priority: tuple[int, int] | None = None  # of this process, while it has another one
-        self.descriptor = open_private(f"{STATE}/lock", os.O_RDWR | os.O_CREAT)
-
-    def close(self) -> None:
-        """Gives back the lock and the priority."""
-        os.close(self.descriptor)
-        self.run_as_before()
-
-    def take(self) -> None:
-        """Waits for the lock, and takes it."""
-        seen: tuple[int, bytes] | None = None
-        since = time.monotonic()
-        while not self.try_to_take():
-            now = time.monotonic()
-            holder = lock_holder(self.descriptor), os.pread(self.descriptor, 64, 0)
-            if holder != seen:
-                seen, since = holder, now
-            elif now - since > HOLDER_PATIENCE / 8 and is_stuck(holder[0], now - since, HOLDER_PATIENCE, running=2):
-                end_holder(self.descriptor, holder[0])
-            if now - since > LOCK_PATIENCE:
-                raise TimeoutError(11, "another process holds the lock, and cannot be ended")
-            time.sleep(0.005 + os.urandom(1)[0] / 12750)  # 5 to 25 ms, for all alike: nobody is kept from it for ever
-        write_lock_line(self.descriptor)
-
-    def try_to_take(self) -> bool:
-        """Takes the lock if it is free; returns whether it was."""
-        import fcntl
-
-        self.run_first()
-        try:
-            fcntl.lockf(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except (BlockingIOError, PermissionError):
-            self.run_as_before()
-            return False
-
-    def run_first(self) -> None:
-        """Has this process run before others: su may run at the lowest priority, beside busy programs of the caller's.
-
-        See sched(7).
-        """
-        policy, nice = os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0)
-        self.priority = policy, nice
-        try:
-            if policy & 0xFF in (os.SCHED_IDLE, os.SCHED_BATCH):
-                os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-            os.setpriority(os.PRIO_PROCESS, 0, -20)
-        except OSError:
-            pass  # in a container, or as a user: it goes on as it is
-
-    def run_as_before(self) -> None:
-        """Gives this process its own scheduling policy and nice value back."""
-        if self.priority is None:
-            return
-        policy, nice = self.priority
-        self.priority = None
-        try:
-            os.setpriority(os.PRIO_PROCESS, 0, nice)
-            if policy != os.sched_getscheduler(0):
-                os.sched_setscheduler(0, policy, os.sched_param(0))
-        except OSError:
-            pass
-
-
-def write_lock_line(descriptor: int) -> None:
-    """Writes down who has taken the lock, and when: one that takes it twice does not keep it."""
-    try:
-        os.pwrite(descriptor, b"%-20d %-20d\n" % (os.getpid(), time.monotonic_ns()), 0)
-    except OSError:
-        pass  # there is no room: the kernel knows the holder all the same
-
-
-def lock_holder(descriptor: int) -> int:
-    """The pid of the process that holds the lock, 0 where there is none by now."""
-    import fcntl
-    import struct
-
-    asked = struct.pack(STRUCT_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-    kind, _, _, _, pid = struct.unpack(STRUCT_FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
-    return int(pid) if kind != fcntl.F_UNLCK else 0
-
-
-def end_holder(descriptor: int, pid: int) -> None:
-    """Ends the process that keeps the lock, if it still does, and says so in the log."""
-    if lock_holder(descriptor) == pid and end_process(pid):
-        syslog(LOG_WARNING, f"process {pid} held the lock, did not go on, and was ended")
-
-
-def end_process(pid: int) -> bool:
-    """Ends a process that keeps logins waiting; returns whether it was there."""
-    try:
-        os.kill(pid, 9)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
+        return any(session.answer == key for session in self.living())
 
 
 class LogindSession:
@@ -1186,10 +1156,7 @@ def logind_sessions() -> list[LogindSession]:
 
 
 class CountedGroup:
-    """A group that a limit counts, and who is in it, for all that the directory tells. Raises UnknownGroup.
-
-    The directory is asked before the lock of the registry is taken: a slow one would hold up every other login.
-    """
+    """A group that a limit counts, and who is in it, for all that the directory tells. Raises UnknownGroup."""
 
     def __init__(self, name: str) -> None:
         self.entry = find_group(name)
@@ -1197,125 +1164,166 @@ class CountedGroup:
         self.names = {column(from_system(member)) for member in self.entry.gr_mem}
         self.uids: dict[int, bool] = {}
 
-    def look_up(self, uid: int) -> None:
-        """Asks the directory whether a user is in the group, once. Whom it does not tell about may be in it."""
-        if uid in self.uids:
-            return
-        try:
-            self.uids[uid] = Person(from_system(pwd.getpwuid(uid).pw_name)).belongs_to(self.entry)
-        except (KeyError, OSError, Unknown):
-            self.uids[uid] = True
+    def has(self, uid: int) -> bool:
+        """Whether a user is in the group, says the directory, which is asked once. Whom it does not know may be."""
+        if uid not in self.uids:
+            try:
+                self.uids[uid] = Person(from_system(pwd.getpwuid(uid).pw_name)).belongs_to(self.entry)
+            except (KeyError, OSError, Unknown):
+                self.uids[uid] = True
+        return self.uids[uid]
 
-    def has_session(self, session: SessionRecord) -> bool:
+    def has_session(self, session: Session) -> bool:
         """Whether a session is of somebody who was in the group when it began, or whom the group names now."""
-        return self.listed in session.gids or session.who.partition("@")[0] in self.names
+        if self.listed in session.gids or session.who.partition("@")[0] in self.names:
+            return True
+        return session.gids.endswith("+") and self.has(session.uid)
+
+
+class Groups:
+    """The groups that limits count, each looked up once."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, CountedGroup | None] = {}
+
+    def get(self, name: str | None) -> CountedGroup | None:
+        """A group by its name, None where it cannot be looked up, and for everybody."""
+        if name is not None and name not in self.found:
+            try:
+                self.found[name] = CountedGroup(name)
+            except UnknownGroup:
+                self.found[name] = None
+        return None if name is None else self.found[name]
+
+
+class Room:
+    """Whether a limit has room for a person, how full it is, and the uids of those who fill it."""
+
+    def __init__(self, has_room: bool, told: str, uids: set[int], sessions: OpenSessions) -> None:
+        self.has_room, self.told, self.uids, self.sessions = has_room, told, uids, sessions
+
+    @property
+    def names(self) -> str:
+        """Who fills it, for the log."""
+        ours = {session.uid: f"{session.who} {session.service}" for session in self.sessions.sessions}
+        return ", ".join(sorted(ours.get(uid) or column(user_name(uid)) for uid in self.uids)) or "nobody"
 
 
 class OpenSessions:
-    """Every session that is open: those of the registry, and those that logind knows besides."""
+    """Every session that is open: those in the ledger, and those that logind knows besides.
 
-    def __init__(self, records: Iterable[SessionRecord], logind: Iterable[LogindSession]) -> None:
-        records = list(records)
-        pids = {record.pid for record in records}  # also of closed ones, which logind may not have noticed yet
-        self.records = [record for record in records if record.answer != CLOSED]
-        self.others = [session for session in logind if session.leader not in pids and session.is_a_persons()]
+    A login that has room takes a process for alive if there is one with its pid (`closer` False): that is quick.
+    Raises OSError where it cannot be told who is in.
+    """
 
-    def people(self, limit: Limit, groups: dict[str, CountedGroup]) -> set[int]:
-        """The uids of those that a limit over a group counts."""
-        if limit.name is None:
-            return {record.uid for record in self.records} | {session.uid for session in self.others}
-        group = groups[limit.name]
-        people = {record.uid for record in self.records if group.has_session(record)}
-        return people | {session.uid for session in self.others if group.uids.get(session.uid, True)}
+    def __init__(self, ledger: Sessions, closer: bool = True, uid: int = -1) -> None:
+        self.ledger, self.closer, self.uid = ledger, closer, uid
+        self.entries: list[LedgerEntry] = []
+        self.ended: list[LedgerEntry] = []
+        for entry in ledger.entries():
+            (self.ended if entry.is_gone() else self.entries).append(entry)
+        self.logind = logind_sessions()
+        self.most = len(self.entries) + len(self.logind)
+
+    @functools.cached_property
+    def known(self) -> list[Session]:
+        """Those in the ledger, and of closed ones those whose process lives: logind may not have noticed yet."""
+        kept = []
+        for session in self.ledger.read(self.entries):
+            # Who is in already does not count again, so of them a closer look comes first.
+            if (self.closer or session.entry.left or session.uid == self.uid) and not session.lives():
+                self.ended.append(session.entry)
+            else:
+                kept.append(session)
+        return kept
+
+    @functools.cached_property
+    def sessions(self) -> list[Session]:
+        """Those in the ledger that PAM has not closed."""
+        return [session for session in self.known if not session.entry.left]
+
+    @functools.cached_property
+    def others(self) -> list[LogindSession]:
+        """Those that logind alone knows."""
+        pids = {session.entry.pid for session in self.known}
+        return [session for session in self.logind if session.leader not in pids and session.is_a_persons()]
+
+    def people(self, group: CountedGroup | None) -> set[int]:
+        """The uids of those in a group, None for everybody."""
+        people = {session.uid for session in self.sessions if group is None or group.has_session(session)}
+        return people | {session.uid for session in self.others if group is None or group.has(session.uid)}
 
     def count(self, uid: int) -> int:
         """How many sessions a user has."""
-        return sum(it.uid == uid for it in self.records) + sum(it.uid == uid for it in self.others)
+        return sum(it.uid == uid for it in self.sessions) + sum(it.uid == uid for it in self.others)
 
-    def names(self, uids: Iterable[int]) -> str:
-        """Who they are, for the log."""
-        ours = {record.uid: f"{record.who} {record.name}" for record in self.records}
-        return ", ".join(sorted(ours.get(uid) or column(user_name(uid)) for uid in uids)) or "nobody"
+    def is_in(self, uid: int) -> bool:
+        """Whether a user is in already, by a session that is not just about to begin."""
+        ours = (it for it in self.sessions if it.uid == uid)
+        return any(map(self.ledger.is_final, ours)) or any(it.uid == uid for it in self.others)
 
-    def look_at(self, limit: Limit, person: Person, groups: dict[str, CountedGroup]) -> tuple[bool, str, set[int]]:
-        """Whether a limit has room for a person, how full it is, and who fills it. Who is in already counts once."""
+    def look_at(self, limit: Limit, person: Person, groups: Groups) -> Room:
+        """Whether a limit has room for a person. Who is in already counts once."""
         if limit.target == "USER":
             count = self.count(person.uid)
             told = f"{printable(person.user)}: {count} of {limit.most} sessions are open"
-            return count < limit.most, told, {person.uid} if count else set()
-        people = self.people(limit, groups)
-        told = f"{printable(limit.name or 'everybody')}: {len(people)} of {limit.most} are logged in"
-        return len(people) < limit.most or (person.uid in people and limit.most > 0), told, people
+            return Room(count < limit.most, told, {person.uid} if count else set(), self)
+        name = printable(limit.name or "everybody")
+        group = groups.get(limit.name)
+        if group is None and limit.name is not None:
+            return Room(person.uid == 0, f"it cannot be counted who of {name} is in", set(), self)
+        people = self.people(group)
+        has_room = len(people) < limit.most or (limit.most > 0 and person.uid in people and self.is_in(person.uid))
+        return Room(has_room, f"{name}: {len(people)} of {limit.most} are logged in", people, self)
+
+    def first_full(self, limits: Sequence[Limit], person: Person, groups: Groups) -> tuple[Limit, Room] | None:
+        """The first limit that has no room for a person."""
+        if all(limit.target == "GROUP" and self.most < limit.most for limit in limits):
+            return None  # fewer sessions than people may be in
+        for limit in limits:
+            room = self.look_at(limit, person, groups)
+            if not room.has_room:
+                return limit, room
+        return None
 
 
 def take_place(
     attempt: LoginAttempt, decision: Decision, host: Host, limits: Sequence[Limit], answer: str = ""
-) -> SessionRecord | None:
+) -> Session | None:
     """Checks that every limit has room and, for a session (`answer` set), takes the place in the same step.
 
-    Returns the session's record. Raises Refused for a limit that is full, and where there are limits but no telling
-    who is in.
+    Returns the session. Raises Refused for a limit that is full, and where there are limits but no telling who is in.
     """
     try:
-        groups = counted_groups(limits, attempt.person.uid)
-        limits = [limit for limit in limits if limit.target == "USER" or limit.name is None or limit.name in groups]
-        session = new_session(attempt, decision, host, answer, groups.values()) if answer else None
-        while True:
-            for uid in {it.uid for it in logind_sessions()} if groups else ():
-                for group in groups.values():
-                    group.look_up(uid)
-            with SessionRegistry() as registry:
-                logind = logind_sessions() if limits else []
-                if not all(it.uid in group.uids for it in logind for group in groups.values()):
-                    continue  # somebody has come in since, and must be looked up without the lock
-                full = find_full_limit(attempt.person, limits, registry, logind, groups)
-                if full is None and session is not None:
-                    registry.add(session)
-                    note_entry(session, registry)
-            if full is None:
-                return session
-            limit, told, sessions, uids = full
-            why = f"{printable(limit.rule.text)}: {told}: {sessions.names(uids)}"
-            raise Refused(Decision("CLOSE", decision.rules, limit.rule, why), f"Access denied: {told}.")
+        ledger, groups = Sessions(), Groups()
+        counted = [groups.get(limit.name) for limit in limits if limit.target == "GROUP"]
+        text = new_session_text(attempt, decision, host, answer, counted) if answer else ""
+        ended: Iterable[LedgerEntry] = ()
+        full: tuple[Limit, Room] | None = None
+        session = None
+        for _ in tries():
+            turn = ledger.turn()
+            if limits:
+                opened = OpenSessions(ledger, full is not None, attempt.person.uid)
+                was_full, full = full is not None, opened.first_full(limits, attempt.person, groups)
+                ended = opened.ended
+                if full is not None and was_full:
+                    break
+                if full is not None:
+                    time.sleep(LOOKS_AGAIN_AFTER)
+                    continue
+            session = ledger.take(turn, host, text) if answer else None
+            if session is not None or not answer:
+                break
+        ledger.sweep(ended if limits else filter(LedgerEntry.is_gone, ledger.entries()))
     except (OSError, KeyError, ValueError, Unknown) as error:
         refuse_if_limited(error, decision, attempt)
-    return None
-
-
-def counted_groups(limits: Iterable[Limit], uid: int) -> dict[str, CountedGroup]:
-    """The groups of some limits, by name. Raises UnknownGroup, but for root, who must be able to mend the directory."""
-    groups = {}
-    for name in {limit.name for limit in limits if limit.target == "GROUP" and limit.name is not None}:
-        try:
-            groups[name] = CountedGroup(name)
-        except UnknownGroup:
-            if uid != 0:
-                raise
-    return groups
-
-
-def find_full_limit(
-    person: Person,
-    limits: Sequence[Limit],
-    registry: SessionRegistry,
-    logind: list[LogindSession],
-    groups: dict[str, CountedGroup],
-) -> tuple[Limit, str, OpenSessions, set[int]] | None:
-    """The first limit that has no room, not even at a closer look at whose processes have ended."""
-    most = len(registry.lines) + len(logind) if limits else 0
-    if all(limit.target == "GROUP" and most < limit.most for limit in limits):
-        return None  # fewer sessions than people may be in
-    # Who is in already does not count again, so of them a closer look comes first.
-    registry.look_closer(person.uid)
-    sessions = OpenSessions(registry.sessions, logind)
-    if not all(sessions.look_at(limit, person, groups)[0] for limit in limits):
-        registry.look_closer()
-        sessions = OpenSessions(registry.sessions, logind)
-    for limit in limits:
-        has_room, told, uids = sessions.look_at(limit, person, groups)
-        if not has_room:
-            return limit, told, sessions, uids
-    return None
+        return None
+    if full is not None:
+        limit, room = full
+        why = f"{printable(limit.rule.text)}: {room.told}: {room.names}"
+        raise Refused(Decision("CLOSE", decision.rules, limit.rule, why), f"Access denied: {room.told}.")
+    return session
 
 
 def refuse_if_limited(error: Exception, decision: Decision, attempt: LoginAttempt) -> None:
@@ -1346,7 +1354,7 @@ def counts(rule: Rule, attempt: LoginAttempt) -> bool:
 
 WAITING_MOST = 5  # people who wait behind the one that is asked about
 SHARING_MOST = 20  # login attempts of one person that wait, each of them a process of the host
-RENEWED_EVERY, HUNG_AFTER = 0.4, 5.0  # seconds: a process that waits says so, and is ended when it no longer does
+RENEWED_EVERY, PLACE_KEPT = 0.4, 5.0  # seconds: a process that waits says so, and loses its place when it does not
 SHOWN_WITHIN = 20.0  # seconds that a window may take to come up
 HOLD_MOST = 3600  # seconds that a refusal holds for a person, at most
 TAKEN_BACK_FREE = 2  # questions in a row that may be taken back: each one more keeps the person out as a refusal does
@@ -1357,6 +1365,11 @@ exec 3<&0
 "$@" <&3 3<&- & echo $!
 """
 WORDS = ("allow", "deny", "timeout", "unseen", "nobody", "gone")  # a window's last; anything else is `broken`
+ANSWERED = ("allow", "deny", "timeout", "unseen")  # the words that are an answer
+EARLIER = {
+    "allow": "Allow by", "deny": "Deny by", "timeout": "question that was not answered by",
+    "unseen": "question that was not answered by",
+}
 POLLRDHUP = 0x2000  # see poll(2): the other end has closed the connection, whatever it has sent before
 SENTENCES = {
     "deny": "the person at the desktop did not allow it",
@@ -1374,47 +1387,6 @@ class CannotAsk(Exception):
     """Somebody is at the desktop, or may be, and cannot be asked, and why."""
 
 
-class Waiting(Record):
-    """A login attempt that waits for an answer, in the order of the file; the first one asks."""
-
-    pid: int
-    start: int  # of the process, see process_start()
-    uid: int  # of the person
-    key: str  # of the question
-    arrived: int  # milliseconds since the boot
-    renewed: int  # milliseconds of time.monotonic(), which stands still while the machine sleeps
-
-
-class Answer(Record):
-    """What an owner has answered: an Allow to one question, or a refusal, which holds for the person."""
-
-    key: str  # of the question, or of the person, see person_key()
-    word: str
-    owner_uid: int
-    owner: str
-    given: int  # milliseconds since the boot
-    until: int  # milliseconds since the boot, at least
-    strikes: int  # refusals in a row
-    first: int  # nanoseconds since the boot: when the first session by it began, 0 for none
-    logins: int
-    notice_pid: int  # of the process that waits to show the notice of the end, 0 for none
-
-
-class Missed(Record):
-    """A question that nobody answered, which a note on the owner's screen still shows."""
-
-    owner_uid: int
-    pid: int  # of the note
-    since: int  # seconds since the epoch
-    service: str
-    user: str
-    rhost: str
-
-    def is_shown(self) -> bool:
-        """Whether the note is still on the screen."""
-        return is_window(self.pid, self.owner_uid)
-
-
 class Question:
     """What the owner is asked: who wants in, and how they proved who they are."""
 
@@ -1423,13 +1395,10 @@ class Question:
 
         self.attempt, self.rules = attempt, rules
         self.proof = describe_proof(attempt, info)
-        self.uid = attempt.person.uid
         self.since = int(time.time())
-        self.arrived = milliseconds_up()
-        requester = attempt.requester if attempt.name == "SU" else ""
-        user = "" if self.uid >= 0 else attempt.user
-        asked_about = repr((self.uid, user, requester, host_network(attempt.rhost), info))
-        self.key = hashlib.sha256(asked_about.encode("utf-8", "replace")).hexdigest()[:32]
+        self.person, self.asked_by = behind(attempt), attempt.asked_by or "-"
+        asked_about = person_key(attempt.person), attempt.asked_by, attempt.name, host_network(attempt.rhost), info
+        self.key = hashlib.sha256(repr(asked_about).encode("utf-8", "replace")).hexdigest()[:32]
 
     def message(self) -> dict[str, Any]:
         """What the window is told."""
@@ -1437,14 +1406,18 @@ class Question:
         return {
             "kind": "question", "service": printable(attempt.name), "user": printable(attempt.user),
             "full_name": printable(full_name(attempt.person)), "rhost": printable(attempt.rhost),
-            "requester": printable(attempt.requester) if attempt.name == "SU" else "",
+            "requester": printable(attempt.requester) if attempt.asked_by else "",
             "proof": self.proof, "since": self.since, "timeout": self.rules.timeout,
         }
 
 
-def milliseconds_up() -> int:
-    """Milliseconds since the boot, sleep counted in, however the clock is set. See clock_gettime(2)."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+def behind(attempt: LoginAttempt) -> str:
+    """Who is behind a login attempt: of su, whoever asked. Else bob himself were kept out for erin's `su bob`."""
+    if not attempt.asked_by:
+        return person_key(attempt.person)
+    asker = Person(attempt.requester)
+    nameless = asker.uid < 0 and attempt.requester.isdecimal()
+    return f"uid-{attempt.requester}" if nameless else person_key(asker)
 
 
 def host_network(rhost: str) -> str:
@@ -1570,12 +1543,12 @@ def must_be_nobody(leaders: set[int]) -> None:
         raise CannotAsk("logind does not run, which knows who is at the desktop")
     if os.geteuid() != 0:  # explain
         return
-    with SessionRegistry() as registry:
-        for session in registry.sessions:
-            if session.name == "XDM" and session.answer != CLOSED and session.pid not in leaders and session.lives():
-                raise CannotAsk(f"{session.who} is at the desktop, and logind does not know of it")
+    for session in Sessions().living():
+        if session.service == "XDM" and session.entry.pid not in leaders:
+            raise CannotAsk(f"{session.who} is at the desktop, and logind does not know of it")
 
 
+@functools.cache
 def as_owner(uid: int) -> tuple[list[str], dict[str, str]]:
     """The command that starts another one as this person, and their environment. See setpriv(1). Raises KeyError."""
     account = pwd.getpwuid(uid)
@@ -1589,7 +1562,7 @@ class WindowProcess:
     """A window that runs as the owner of a desktop, told by a pipe, and known by the words that it writes.
 
     It is no child of this process: whatever the host does with its children, and however long the window stays, the
-    login is not held up. Closing the pipe (close()) takes the question back. Raises OSError.
+    login is not held up. Closing its standard input (close()) takes the question back. Raises OSError.
     """
 
     def __init__(self, desktop: LogindSession, message: dict[str, Any], loader: str) -> None:
@@ -1602,16 +1575,16 @@ class WindowProcess:
         become_owner, environment = as_owner(desktop.uid)
         session = {name: getattr(desktop, name) for name in ("id", "type", "display", "leader", "scope")}
         self.uid, self.told = desktop.uid, b""
-        reader, self.writer = os.pipe()
+        self.asker, window_end = _socket.socketpair()
         self.reader, shell_end = os.pipe()
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD,))
         try:
-            os.write(self.writer, json.dumps({**message, "session": session}).encode() + b"\n")  # no reader: no SIGPIPE
+            self.asker.send(json.dumps({**message, "session": session}).encode() + b"\n", _socket.MSG_NOSIGNAL)
             # The owner could stop a shell of theirs, and whoever waits for it. This one is root's, and leaves at once.
             # The limits are the host's own: with the 256 MB of memory that Dovecot has, Qt may end early (measured).
             shell = subprocess.Popen(  # nosec B603
                 ["/bin/sh", "-c", SHELL, "sh", *become_owner, "/usr/bin/python3", "-I", loader, "--window"],
-                stdin=reader,
+                stdin=window_end.fileno(),
                 stdout=shell_end,
                 stderr=subprocess.DEVNULL,
                 env=environment,
@@ -1625,7 +1598,7 @@ class WindowProcess:
             raise
         finally:
             take_back_sigchld(mask)
-            os.close(reader)
+            window_end.close()
             os.close(shell_end)
         pid = self.read_line(time.monotonic() + SHOWN_WITHIN) or ""
         self.pid = int(pid) if pid.isdecimal() else 0
@@ -1673,8 +1646,15 @@ class WindowProcess:
 
     def close(self) -> None:
         """Says that nobody waits any more: the window goes, unless it has turned into a note."""
-        os.close(self.writer)
+        self.asker.close()
         os.close(self.reader)
+
+    def beat(self) -> None:
+        """Tells the window that somebody still waits: it goes PLACE_KEPT seconds after the last time."""
+        try:
+            self.asker.send(b"\n", _socket.MSG_NOSIGNAL | _socket.MSG_DONTWAIT)
+        except OSError:
+            pass  # it has gone, or does not read
 
 
 def take_back_sigchld(mask: set[int | signal.Signals]) -> None:
@@ -1729,52 +1709,454 @@ def connections() -> list[int]:
     return found
 
 
-def person_key(uid: int) -> str:
-    """The key under which a refusal is kept."""
-    return f"uid-{uid}"
+ANSWER_NAME = re.compile(r"(allow|deny)-([0-9a-z-]+)-([0-9]+\.[0-9]{6})-([0-9]{1,9})")
 
 
-def taken_back_key(uid: int) -> str:
-    """The key under which the questions about a person are counted that have got no answer."""
-    return f"back-{uid}"
+class Answer:
+    """What an owner has answered, a link in `answers`: an Allow to one question, or a refusal, which is for a person.
 
-
-def is_taken_back_too_often(question: Question, registry: SessionRegistry) -> bool:
-    """Whether so many questions about a person were taken back that none is shown now."""
-    shown = read_answers(registry).get(taken_back_key(question.uid))
-    return shown is not None and milliseconds_up() < shown.until
-
-
-def count_taken_back(question: Question, registry: SessionRegistry) -> Answer | None:
-    """Counts a question as taken back until it has got an answer; returns the count before. Raises OSError.
-
-    Whoever asks may go away at any moment, and come again at once: before alice can press Deny, or by kill -9 of su.
+    `number` is how many logins an Allow has let in, and of refusals how many there were in a row.
     """
-    answers, key, now = read_answers(registry), taken_back_key(question.uid), milliseconds_up()
-    before = answers.get(key)
-    strikes = before.strikes + 1 if before is not None and now < before.given + 1000 * HOLD_MOST else 1
-    seconds = hold_seconds(question.rules.remember, strikes - TAKEN_BACK_FREE) if strikes > TAKEN_BACK_FREE else 0
-    answers[key] = Answer(key=key, word="gone", owner_uid=-1, owner="", given=now, until=now + 1000 * seconds,
-                          strikes=strikes, first=0, logins=0, notice_pid=0)
-    write_answers(answers, registry)
-    return before
+
+    def __init__(self, link: str, text: str, touched: float) -> None:
+        """Raises ValueError for what is no answer."""
+        found = ANSWER_NAME.fullmatch(link)
+        self.link, fields = link, text.split(" ")
+        if not found or len(fields) != 8:
+            raise ValueError(link)
+        self.allows, self.target, self.number = found[1] == "allow", found[2], int(found[4])
+        self.given = float(found[3])  # seconds since the boot
+        self.word, seconds, self.person, owner_uid, self.owner, self.who, asked_by, self.service = fields
+        self.asked_by, self.owner_uid = "" if asked_by == "-" or not self.allows else asked_by, int(owner_uid)
+        # An Allow holds so long from its last use; before it is used, the time of the link is the clock's.
+        used = touched if self.allows and self.given <= touched <= seconds_up() else self.given
+        self.until = used + int(seconds)
 
 
-def forget_taken_back(question: Question, outcome: Outcome, registry: SessionRegistry) -> None:
-    """Forgets how many questions were taken back, when one has an answer; or just this one, that nobody can have seen.
+class Answers(Links):
+    """The answers that hold, and those that count for how long the next one holds. Raises OSError."""
 
-    Raises OSError.
+    def __init__(self) -> None:
+        super().__init__("answers")
+        self.found: list[Answer] = []
+        for _ in tries():
+            try:
+                self.found = sorted(self.read(), key=lambda it: it.given)
+                return
+            except FileNotFoundError:
+                continue  # one of them has just been used, or has gone
+
+    def read(self) -> Iterator[Answer]:
+        """Every link that is an answer. Raises FileNotFoundError, too."""
+        for name in self.names():
+            try:
+                yield Answer(name, self.text(name), self.touched(name))
+            except ValueError:
+                continue
+
+    def last_of(self, person: str) -> Answer | None:
+        """The last answer about a person, an Allow or a refusal."""
+        return next((it for it in reversed(self.found) if it.person == person), None)
+
+    def refusal_of(self, person: str) -> Answer | None:
+        """The refusal about a person that no Allow has come after."""
+        last = self.last_of(person)
+        return last if last and not last.allows else None
+
+    def last_allow(self, key: str) -> Answer | None:
+        """The last Allow to a question."""
+        return next((it for it in reversed(self.found) if it.allows and it.target == key), None)
+
+    def allow_for(self, key: str) -> Answer | None:
+        """The Allow to a question that no refusal has come after: that ends every Allow of the person."""
+        found = self.last_allow(key)
+        later = (it for it in self.found if found and it.person == found.person and it.given > found.given)
+        return found if all(it.allows for it in later) else None
+
+    def that_hold(self) -> list[tuple[Answer, float]]:
+        """Every answer that holds, and for how many seconds; -1 for one that holds while a session lives."""
+        sessions, now, found = Sessions(), seconds_up(), []
+        for it in self.found:
+            last = self.allow_for(it.target) if it.allows else self.refusal_of(it.person)
+            in_use = it.allows and sessions.answer_in_use(it.target)
+            if last is it and (in_use or now < it.until):
+                found.append((it, -1 if in_use else it.until - now))
+        return found
+
+    def holds_in(self, allow: Answer, sessions: Sessions) -> bool:
+        """Whether an Allow holds: while a session lives that it let in, and for some time besides."""
+        return seconds_up() < allow.until or sessions.answer_in_use(allow.target)
+
+    def known(self, question: Question, since: float | None = None) -> Answer | None:
+        """The answer that holds for a question, None if there is none; also one that was given `since` then.
+
+        A refusal is looked at first.
+        """
+        refusal, allow = self.refusal_of(question.person), self.allow_for(question.key)
+        if refusal and (seconds_up() < refusal.until or (since is not None and since <= refusal.given)):
+            return refusal
+        if allow and ((since is not None and since <= allow.given) or self.holds_in(allow, Sessions())):
+            return allow
+        return None
+
+    def give(self, question: Question, word: str, owner_uid: int, owner: str, given: float) -> None:
+        """Writes an answer down. A refusal that nobody can have seen holds no longer than for those who wait now."""
+        before = self.refusal_of(question.person)
+        strikes = before.number + 1 if before else 1
+        seconds = question.rules.remember
+        target, number, who = question.key, 0, str(question.attempt)
+        if word != "allow":
+            target, number, who = question.person, strikes, question.attempt.asked_by or column(question.attempt.user)
+            seconds = 0 if word == "unseen" else hold_seconds(seconds, strikes)
+        about = f"{who} {question.asked_by} {question.attempt.name}"
+        text = f"{word} {seconds} {question.person} {owner_uid} {owner} {about}"
+        self.put(f"{'allow' if word == 'allow' else 'deny'}-{target}-{given:.6f}-{number}", text)
+        for answer in self.found:
+            over = answer.allows and not self.holds_in(answer, Sessions())
+            ended = not answer.allows or (word == "allow" and self.allow_for(answer.target) is not answer)
+            if over or (ended and answer.person == question.person and answer.given < given):
+                self.remove(answer.link)
+
+    def use(self, key: str) -> None:
+        """Writes down that an Allow has let somebody in, and when."""
+        allow, now = self.allow_for(key), seconds_up()
+        if allow is None or not self.holds_in(allow, Sessions()):
+            return
+        name = f"{allow.link.rpartition('-')[0]}-{allow.number + 1}"
+        try:
+            os.rename(f"{self.path}/{allow.link}", f"{self.path}/{name}")
+        except FileNotFoundError:  # by another login that it lets in, or it has been lifted
+            Answers().use(key)
+            return
+        try:
+            self.touch(name, now)
+        except FileNotFoundError:
+            pass  # another login has used it since
+
+
+class Waiting:
+    """A login attempt that waits for an answer, as its entry in the ledger `questions` says."""
+
+    def __init__(self, entry: LedgerEntry, text: str) -> None:
+        """Raises ValueError for a text that is damaged."""
+        self.entry = entry
+        kind, self.person, arrived, self.service, self.who, asked_by = text.split(" ")
+        self.asked_by = "" if asked_by == "-" else asked_by
+        self.is_asked = kind == "asked"  # it is, or was, on the screen
+        self.arrived = float(arrived)  # or was shown: seconds since the boot
+
+
+class Questions(Ledger):
+    """The login attempts that wait for an answer, each of which says again and again that it does.
+
+    Raises OSError, as Ledger does.
     """
-    answers, key = read_answers(registry), taken_back_key(question.uid)
-    if outcome.word in ("allow", "deny", "timeout", "unseen"):
-        answers.pop(key, None)
-    elif outcome.counted and not outcome.shown:
-        answers.pop(key, None)
-        if outcome.before is not None:
-            answers[key] = outcome.before
-    else:
-        return
-    write_answers(answers, registry)
+
+    def __init__(self) -> None:
+        super().__init__("questions")
+        self.waiting: list[Waiting] = []  # in the order in which they came
+        self.asked: list[Waiting] = []  # on the screen
+        self.taken_back: list[Waiting] = []  # were on the screen, and have neither an answer nor anybody who waits
+
+    def look(self) -> Questions:
+        """Reads who waits; an entry that nobody renews is no place any more."""
+        self.waiting, self.asked, self.taken_back = [], [], []
+        for entry in sorted(self.entries(), key=lambda it: it.turn):
+            try:
+                waiting = Waiting(entry, self.text(entry.link))
+                kept = self.is_kept(waiting)
+            except (ValueError, FileNotFoundError):
+                continue
+            (self.taken_back if not kept else self.asked if waiting.is_asked else self.waiting).append(waiting)
+        for waiting in self.taken_back:
+            if not waiting.is_asked:
+                self.remove(waiting.entry.link)
+        self.taken_back = [waiting for waiting in self.taken_back if waiting.is_asked]
+        return self
+
+    def is_kept(self, waiting: Waiting) -> bool:
+        """Whether whoever waits has renewed the entry within PLACE_KEPT seconds, and lives."""
+        touched, now = self.touched(waiting.entry.link), time.monotonic()
+        # Of one that was made just now, the time is still the clock's.
+        silent = now - touched if touched <= now else seconds_up() - waiting.arrived
+        return silent <= PLACE_KEPT and is_alive(waiting.entry.pid)
+
+    def in_turn(self, answers: Answers) -> list[Waiting]:
+        """Who waits, in turn: behind all others, those about whom the owner has been asked since they came."""
+        asked: dict[str, float] = {}
+        for person, when in [*((it.person, it.arrived) for it in self.taken_back),
+                             *((it.person, it.given) for it in answers.found)]:
+            asked[person] = max(when, asked.get(person, 0))
+
+        def place(waiting: Waiting) -> tuple[float, int]:
+            last = asked.get(waiting.person, 0)
+            return last if last > waiting.arrived else 0, waiting.entry.turn
+
+        return sorted(self.waiting, key=place)
+
+    def next_link(self, answers: Answers) -> str:
+        """The entry of the one whose turn it is to be shown, empty while another one is on the screen."""
+        in_turn = [] if self.asked else self.in_turn(answers)
+        return in_turn[0].entry.link if in_turn else ""
+
+    def kept_out_for(self, person: str, answers: Answers, remember: int) -> float:
+        """For how many seconds a person is not asked about, for all the questions in a row that were taken back.
+
+        Whoever asks may go away at any moment, and come again at once: before alice can press Deny, or by kill -9 of
+        su. Some may; each one more keeps the person out as a refusal does.
+        """
+        answer = answers.last_of(person)
+        number, until, last = 0, 0.0, answer.given if answer else 0.0
+        for shown in sorted(it.arrived for it in self.taken_back if it.person == person and it.arrived > last):
+            number = number + 1 if shown < until + HOLD_MOST else 1
+            until = shown + (hold_seconds(remember, number - TAKEN_BACK_FREE) if number > TAKEN_BACK_FREE else 0)
+        return until - seconds_up()
+
+
+class LostPlace(Exception):
+    """This process has not gone on for so long that it has lost its place, and what was answered meanwhile."""
+
+
+class Place:
+    """The place that a login attempt has among those that wait for an answer, one for each process. Raises OSError."""
+
+    def __init__(self, question: Question) -> None:
+        self.question, self.ledger = question, Questions()
+        self.pid = os.getpid()
+        self.start = process_start(self.pid)
+        self.link, self.arrived, self.renewed = "", 0.0, 0.0
+
+    def enter(self) -> tuple[str, str]:
+        """Takes a place, at the end; returns a word and who it is, empty where there is room."""
+        person = self.question.person
+        for _ in tries():
+            turn, queue, answers = self.ledger.turn(), self.ledger.look(), Answers()
+            people = [it.person for it in (*queue.asked, *queue.waiting)]
+            if person not in people and len(set(people)) > WAITING_MOST:
+                return "busy", f"{WAITING_MOST} people"
+            if queue.kept_out_for(person, answers, self.question.rules.remember) > 0:
+                return "too often", ""
+            if people.count(person) >= SHARING_MOST:
+                return "busy", f"{SHARING_MOST} logins of this person"
+            if self.add(turn, "waits"):
+                break
+        return "", ""
+
+    def add(self, turn: int, kind: str) -> bool:
+        """Adds an entry, in place of the one before; returns whether nobody was faster. Raises LostPlace."""
+        now, renewed, attempt = seconds_up(), time.monotonic(), self.question.attempt
+        if self.link and renewed - self.renewed > PLACE_KEPT:
+            raise LostPlace
+        text = f"{kind} {self.question.person} {now:.6f} {attempt.name} {attempt} {self.question.asked_by}"
+        link = self.ledger.add(turn, self.pid, self.start, text, renewed)
+        if link is None:
+            return False
+        if self.link:
+            self.ledger.remove(self.link)
+        else:
+            self.arrived = now
+        self.link, self.renewed = link, renewed
+        return True
+
+    def renew(self) -> None:
+        """Says that this process still waits. Raises LostPlace where it has not said so for too long.
+
+        The time is taken before it is looked at: whoever is stopped in between says nothing new behind it.
+        """
+        now = time.monotonic()
+        if now - self.renewed > PLACE_KEPT:
+            raise LostPlace
+        try:
+            self.ledger.touch(self.link, now)
+        except FileNotFoundError:
+            raise LostPlace from None
+        self.renewed = now
+
+    def leave(self, outcome: Outcome) -> None:
+        """Gives the place back. A question that was shown, and has no answer, stays as one that was taken back."""
+        if outcome.shown and outcome.word not in ANSWERED:
+            try:
+                self.ledger.touch(self.link, 0)
+            except FileNotFoundError:
+                pass  # somebody has removed it
+            return
+        self.ledger.remove(self.link)
+        if outcome.word in ANSWERED:
+            for waiting in self.ledger.look().taken_back:
+                if waiting.person == self.question.person:
+                    self.ledger.remove(waiting.entry.link)
+
+
+class Outcome:
+    """What came of a question: the word, whose it is, and whether it was there before; and whether it was shown."""
+
+    def __init__(self, word: str = "broken", owner: str = "the owner", earlier: bool = False) -> None:
+        self.word, self.owner, self.earlier, self.shown = word, owner, earlier, False
+
+    def in_words(self, rules: RuleFile) -> str:
+        """What the log says of it."""
+        if self.earlier:
+            return f"earlier {EARLIER[self.word]} {self.owner}"
+        return {
+            "allow": f"allowed by {self.owner}",
+            "deny": f"denied by {self.owner}",
+            "timeout": f"no answer in {rules.timeout} s",
+            "unseen": f"no answer in {rules.timeout} s, the screen was locked",
+            "nobody": "nobody to ask",
+            "busy": f"{self.owner} are waiting already",
+            "gone": "the client has gone away",
+            "too often": "too many questions were taken back",
+            "broken": f"{self.owner} could not be asked",
+        }[self.word]
+
+
+def ask(question: Question, loader: str, watched: dict[int, int]) -> Outcome:
+    """Asks the owner of the desktop, unless an answer holds. Raises OSError and CannotAsk.
+
+    An event of a watched descriptor, see poll(2), takes the question back. One question is on the screen at a time.
+    """
+    answer = Answers().known(question)
+    if answer is not None:
+        return Outcome(answer.word, answer.owner, earlier=True)
+    while True:
+        try:
+            return ask_in_turn(question, loader, watched)
+        except LostPlace:  # it begins anew, at the end of the queue
+            if has_happened(watched, 0):
+                return Outcome("gone", "the client")
+
+
+def ask_in_turn(question: Question, loader: str, watched: dict[int, int]) -> Outcome:
+    """Waits in the queue for an answer, or to be the first one, and then asks. Raises LostPlace, OSError, CannotAsk."""
+    place, outcome = Place(question), Outcome()
+    word, who = place.enter()
+    if word:
+        return Outcome(word, who)
+    try:
+        while True:
+            # In this order: an answer is written down before its place in the queue is given back.
+            turn, queue, answers = place.ledger.turn(), place.ledger.look(), Answers()
+            answer = answers.known(question, since=place.arrived)
+            place.renew()  # whoever has lost the place has no part in that answer
+            if answer is not None:
+                return Outcome(answer.word, answer.owner)
+            if queue.next_link(answers) != place.link:
+                if has_happened(watched, RENEWED_EVERY):
+                    return Outcome("gone", "the client")
+                continue
+            if queue.kept_out_for(question.person, answers, question.rules.remember) > 0:
+                return Outcome("too often")
+            desktop, others = find_desktop()
+            if desktop is None:
+                return Outcome("nobody", "nobody")
+            as_owner(desktop.uid)  # kept, as the name is: the directory must not be waited for with a question shown
+            outcome.owner = column(user_name(desktop.uid))
+            if place.add(turn, "asked"):
+                break
+        show(place, outcome, desktop, others, loader, watched)
+        return outcome
+    finally:
+        place.leave(outcome)
+
+
+def show(
+    place: Place, outcome: Outcome, desktop: LogindSession, others: list[LogindSession], loader: str,
+    watched: dict[int, int],
+) -> None:
+    """Shows the question to the owner of the desktop, and writes the answer down: the word is in `outcome`.
+
+    Raises LostPlace, OSError and CannotAsk.
+    """
+    question, windows = place.question, Windows()
+    missed = windows.missed_by(desktop.uid)
+    place.renew()
+    window = WindowProcess(desktop, {**question.message(), "missed": [*missed.values()]}, loader)
+
+    def still_waits() -> None:
+        place.renew()
+        window.beat()
+
+    try:
+        word = window.read_line(time.monotonic() + SHOWN_WITHIN, watched, still_waits)
+        outcome.shown = word is None or word == "shown"
+        if word == "shown":
+            word = window.read_line(time.monotonic() + 2 * question.rules.timeout + 10, watched, still_waits)
+        given = seconds_up()
+        place.renew()  # an answer is for whoever still has the place
+        word = "gone" if word is None else word if word in WORDS else "broken"
+        if word == "nobody" and (desktop.type != "tty" or any(has_desktop(session, loader) for session in others)):
+            word = "broken"
+        if word in ANSWERED:
+            Answers().give(question, word, desktop.uid, outcome.owner, given)
+            answer = Answers().known(question, since=place.arrived)
+            word = answer.word if answer else word if word != "allow" else "broken"
+    except LostPlace:
+        outcome.shown = True  # it may have been
+        raise
+    finally:
+        window.close()
+    outcome.word = word
+    if word in ("timeout", "unseen"):
+        windows.leave_note(question, window, missed)
+
+
+class Windows(Links):
+    """The windows that are on a desktop, or are to be, and of what process. Raises OSError."""
+
+    def __init__(self) -> None:
+        super().__init__("windows")
+
+    def write(self, name: str, window: WindowProcess, **more: Any) -> None:
+        """Writes a window down, in the place of one that had this name."""
+        import json
+
+        self.remove(name)
+        self.put(name, json.dumps({**more, "pid": window.pid, "uid": window.uid}))
+
+    def read(self, name: str) -> dict[str, Any]:
+        """What was written down of a window, empty if that is nothing."""
+        import json
+
+        try:
+            return dict(json.loads(self.text(name)))
+        except (FileNotFoundError, TypeError, ValueError):
+            return {}
+
+    def end(self, name: str) -> None:
+        """Ends a window, if it is there."""
+        told = self.read(name)
+        if told and self.remove(name):
+            end_window(told["pid"], told["uid"])
+
+    def missed_by(self, uid: int) -> dict[str, dict[str, Any]]:
+        """The questions that an owner has not answered, by their links, as far as notes on the screen show them."""
+        names = sorted(name for name in self.names() if name.startswith("missed-"))
+        found = {name: self.read(name) for name in names}
+        for name, told in found.items():
+            if not told or not is_window(told["pid"], told["uid"]):
+                self.remove(name)
+        return {name: told for name, told in found.items() if told.get("uid") == uid and is_window(told["pid"], uid)}
+
+    def leave_note(self, question: Question, window: WindowProcess, missed: dict[str, dict[str, Any]]) -> None:
+        """Writes down what the note on the owner's screen shows; the notes before it go: it has their questions."""
+        attempt = question.attempt
+        for name, told in [*missed.items()][-19:]:
+            end_window(told["pid"], told["uid"])
+            self.write(name, window, **{key: told[key] for key in ("service", "user", "rhost", "since")})
+        self.write(
+            f"missed-{question.since:012}-{os.getpid()}", window, service=shorten(printable(attempt.name), 100),
+            user=shorten(printable(attempt.user), 100), rhost=shorten(printable(attempt.rhost), 100),
+            since=question.since,
+        )
+
+
+def person_key(person: Person) -> str:
+    """Whom an answer is about, in the name of a link: a uid, and a name where there is no uid."""
+    import hashlib
+
+    if person.uid >= 0:
+        return f"uid-{person.uid}"
+    return "name-" + hashlib.sha256(repr(person.user).encode()).hexdigest()[:32]
 
 
 def hold_seconds(remember: int, strikes: int) -> int:
@@ -1784,139 +2166,6 @@ def hold_seconds(remember: int, strikes: int) -> int:
     return min(max(remember, 1) << min(strikes - 1, 30), max(HOLD_MOST, remember))
 
 
-def known_answer(question: Question, registry: SessionRegistry) -> Answer | None:
-    """The answer that holds for a question, None if there is none.
-
-    An Allow holds while a session lives that it let in, and REMEMBER seconds behind that; a refusal holds for the
-    person. Both hold for those who were waiting when they were given.
-    """
-    answers = read_answers(registry)
-    now = milliseconds_up()
-    allow, hold = answers.get(question.key), answers.get(person_key(question.uid))
-    if allow and (question.arrived <= allow.given or now < allow.until or registry.answer_in_use(allow.key)):
-        return allow
-    return hold if hold and (question.arrived <= hold.given or now < hold.until) else None
-
-
-def read_answers(registry: SessionRegistry) -> dict[str, Answer]:
-    """The answers, by key."""
-    return {answer.key: answer for answer in registry.read("answers", Answer)}
-
-
-def write_answers(answers: dict[str, Answer], registry: SessionRegistry) -> None:
-    """Puts the answers back, but for each Allow that holds no more. Raises OSError."""
-    kept = (it for it in answers.values() if it.word != "allow" or milliseconds_up() < it.until + 600_000
-            or registry.answer_in_use(it.key))
-    registry.write("answers", kept)
-
-
-def enter_queue(question: Question, registry: SessionRegistry) -> tuple[str, str]:
-    """Takes a place in the queue, one for each person; returns a word and who it is, empty where there is a place."""
-    queue = living_queue(registry)
-    people = {waiting.uid for waiting in queue}
-    if question.uid not in people and len(people) > WAITING_MOST:
-        return "busy", f"{WAITING_MOST} people"
-    if is_taken_back_too_often(question, registry):
-        return "too often", ""
-    if sum(waiting.uid == question.uid for waiting in queue) >= SHARING_MOST:
-        return "busy", f"{SHARING_MOST} logins of this person"
-    pid = os.getpid()
-    queue.append(Waiting(pid=pid, start=process_start(pid), uid=question.uid, key=question.key,
-                         arrived=question.arrived, renewed=int(time.monotonic() * 1000)))
-    registry.write("queue", queue)
-    return "", ""
-
-
-def living_queue(registry: SessionRegistry) -> list[Waiting]:
-    """The queue, but for those whose process has ended. One that no longer renews its line is stopped: it is ended."""
-    queue = []
-    for waiting in registry.read("queue", Waiting):
-        if not same_process(waiting.pid, waiting.start, waiting.uid):
-            continue
-        seconds = time.monotonic() - waiting.renewed / 1000
-        if waiting.pid != os.getpid() and seconds > HUNG_AFTER and is_stuck(waiting.pid, seconds, HUNG_AFTER, 5):
-            end_process(waiting.pid)
-            registry.warnings.append(f"process {waiting.pid} waited for an answer, did not go on, and was ended")
-            continue
-        queue.append(waiting)
-    return queue
-
-
-def leave_queue(question: Question, registry: SessionRegistry) -> None:
-    """Gives the place back. What else waits of the same person goes to the end: others come first."""
-    queue = [it for it in living_queue(registry) if it.pid != os.getpid() or it.key != question.key]
-    others, same = ([it for it in queue if (it.uid == question.uid) == same] for same in (False, True))
-    registry.write("queue", [*others, *same])
-
-
-def ask(question: Question, loader: str, watched: dict[int, int]) -> tuple[str, str]:
-    """Asks the owner of the desktop, unless an answer holds: returns (word, who). Raises OSError and CannotAsk.
-
-    An event of a watched descriptor, see poll(2), takes the question back. One question is on the screen at a time.
-    Nothing is locked meanwhile: who waits is a line in a file, and a line whose process has ended is no place.
-    """
-    with SessionRegistry() as registry:
-        answer = known_answer(question, registry)
-        if answer is not None:
-            return answer.word, answer.owner
-        word, who = enter_queue(question, registry)
-    if word:
-        return word, who
-    outcome = Outcome()
-    try:
-        while not renew_place(question, outcome):
-            if has_happened(watched, RENEWED_EVERY):
-                return "gone", "the client"
-        if outcome.word == "broken":
-            show(question, outcome, loader, watched)
-        return outcome.word, outcome.owner
-    finally:
-        write_down_outcome(question, outcome)
-
-
-def renew_place(question: Question, outcome: Outcome) -> bool:
-    """Says that this process still waits; returns whether it need not any more: it is the first, or has an answer."""
-    with SessionRegistry() as registry:
-        answer = known_answer(question, registry)
-        if answer is not None:
-            outcome.word, outcome.owner = answer.word, answer.owner
-            return True
-        queue = living_queue(registry)
-        mine = [waiting for waiting in queue if (waiting.pid, waiting.key) == (os.getpid(), question.key)]
-        if not mine:
-            raise ProcessLookupError(3, "its place in the queue is gone")
-        mine[0].renewed = int(time.monotonic() * 1000)
-        registry.write("queue", queue)
-        return queue[0] is mine[0]
-
-
-def show(question: Question, outcome: Outcome, loader: str, watched: dict[int, int]) -> None:
-    """Shows the question to the owner of the desktop; the word is in `outcome`. Raises OSError and CannotAsk."""
-    desktop, others = find_desktop()
-    if desktop is None:
-        outcome.word = outcome.owner = "nobody"
-        return
-    outcome.owner = column(user_name(desktop.uid))
-    with SessionRegistry() as registry:
-        if is_taken_back_too_often(question, registry):
-            outcome.word = "too often"
-            return
-        missed = [it for it in registry.read("missed", Missed) if it.is_shown() and it.owner_uid == desktop.uid]
-        outcome.before = count_taken_back(question, registry)
-        outcome.counted = True
-    told = [{"service": it.service, "user": it.user, "rhost": it.rhost, "since": it.since} for it in missed]
-    window = outcome.window = WindowProcess(desktop, {**question.message(), "missed": told}, loader)
-    still_here = functools.partial(renew_place, question, Outcome())
-    word = window.read_line(time.monotonic() + SHOWN_WITHIN, watched, still_here)
-    outcome.shown = word is None or word == "shown"
-    if word == "shown":
-        word = window.read_line(time.monotonic() + 2 * question.rules.timeout + 10, watched, still_here)
-    word = "gone" if word is None else word if word in WORDS else "broken"
-    if word == "nobody" and (desktop.type != "tty" or any(has_desktop(session, loader) for session in others)):
-        word = "broken"
-    outcome.word, outcome.desktop, outcome.missed = word, desktop, missed
-
-
 def has_desktop(session: LogindSession, loader: str) -> bool:
     """Whether a session of type tty is a desktop, and not just a text console; in doubt it is. Raises OSError."""
     window = WindowProcess(session, {"kind": "probe"}, loader)
@@ -1924,64 +2173,6 @@ def has_desktop(session: LogindSession, loader: str) -> bool:
         return window.read_line(time.monotonic() + SHOWN_WITHIN) != "nobody"
     finally:
         window.close()
-
-
-class Outcome:
-    """What came of a question: the word, the owner, and what the window has left behind."""
-
-    def __init__(self) -> None:
-        self.word, self.owner = "broken", "the owner"
-        self.desktop: LogindSession | None = None
-        self.window: WindowProcess | None = None
-        self.counted = self.shown = False  # whether the question is counted as taken back, and may have been seen
-        self.before: Answer | None = None  # the count of those before it
-        self.missed: list[Missed] = []  # notes that the window's own one takes in
-
-
-def write_down_outcome(question: Question, outcome: Outcome) -> None:
-    """Gives the place in the queue back and, where a window has answered, writes the answer down. Raises OSError."""
-    window, desktop = outcome.window, outcome.desktop
-    if window is not None:
-        window.close()
-    with SessionRegistry() as registry:
-        if desktop is not None and outcome.word in ("allow", "deny", "timeout", "unseen"):
-            remember(question, outcome.word, desktop.uid, outcome.owner, registry)
-        if window is not None and desktop is not None and outcome.word in ("timeout", "unseen"):
-            write_down_missed(question, outcome, window, desktop.uid, registry)
-        forget_taken_back(question, outcome, registry)
-        leave_queue(question, registry)
-
-
-def remember(question: Question, word: str, owner_uid: int, owner: str, registry: SessionRegistry) -> None:
-    """Writes an answer down. A refusal that nobody can have seen holds no longer than for those who wait now."""
-    answers = read_answers(registry)
-    now, person = milliseconds_up(), person_key(question.uid)
-    strikes = answers[person].strikes + 1 if person in answers else 1
-    seconds = question.rules.remember
-    if word == "allow":
-        answers.pop(person, None)
-        strikes = 0
-    else:
-        seconds = 0 if word == "unseen" else hold_seconds(seconds, strikes)
-    key = question.key if word == "allow" else person
-    answers[key] = Answer(key=key, word=word, owner_uid=owner_uid, owner=owner, given=now, until=now + 1000 * seconds,
-                          strikes=strikes, first=0, logins=0, notice_pid=0)
-    write_answers(answers, registry)
-
-
-def write_down_missed(
-    question: Question, outcome: Outcome, window: WindowProcess, owner_uid: int, registry: SessionRegistry
-) -> None:
-    """Writes down what the note on the owner's screen shows; the note before it goes, since this one has its list."""
-    attempt = question.attempt
-    kept = [it for it in registry.read("missed", Missed) if it.is_shown() and it.owner_uid != owner_uid]
-    for missed in outcome.missed:
-        end_window(missed.pid, owner_uid)
-        missed.pid = window.pid
-        kept.append(missed)
-    kept.append(Missed(owner_uid=owner_uid, pid=window.pid, since=question.since,
-                       service=printable(attempt.name), user=printable(attempt.user), rhost=printable(attempt.rhost)))
-    registry.write("missed", kept[-20:])
 
 
 def has_happened(watched: dict[int, int], seconds: float) -> bool:
@@ -1994,54 +2185,43 @@ def has_happened(watched: dict[int, int], seconds: float) -> bool:
     return bool(poll.poll(seconds * 1000))
 
 
-def note_entry(session: SessionRecord, registry: SessionRegistry) -> None:
+def note_use(key: str) -> None:
     """Writes down that an answer has let somebody in; a notice that waits to tell of the end has nothing to tell."""
-    if session.answer == NOT_ASKED:
+    if key in ("", NOT_ASKED):
         return
-    answers = read_answers(registry)
-    answer = answers.get(session.answer)
-    if answer is not None:
-        answer.first, answer.logins = answer.first or session.began, answer.logins + 1
-        dismiss_notice(answer)
-        write_answers(answers, registry)
+    try:
+        Answers().use(key)
+        Windows().end(f"notice-{key}")
+    except OSError as error:
+        syslog(LOG_WARNING, f"an answer was used, which is not written down: {error}")
 
 
-def dismiss_notice(answer: Answer) -> None:
-    """Ends the process that waits to show a notice."""
-    end_window(answer.notice_pid, answer.owner_uid)
-    answer.notice_pid = 0
-
-
-def tell_owner(ended: SessionRecord, attempt: LoginAttempt, remember: int, loader: str) -> None:
+def tell_owner(ended: Session, attempt: LoginAttempt, remember: int, loader: str) -> None:
     """Has the owner told that somebody who was asked about is gone, unless they come back within REMEMBER seconds.
 
     The notice waits in a process of the owner's own: the logout waits for nothing. Raises OSError and CannotAsk.
     """
-    with SessionRegistry() as registry:
-        answers = read_answers(registry)
-        answer = answers.get(ended.answer)
-        if answer is None or registry.answer_in_use(ended.answer):
-            return
-        dismiss_notice(answer)
-        answer.until = milliseconds_up() + 1000 * remember
-        write_answers(answers, registry)
-    desktop, _ = find_desktop()
-    if desktop is None or desktop.uid != answer.owner_uid:
+    answers, windows, sessions, notice = Answers(), Windows(), Sessions(), f"notice-{ended.answer}"
+    allow = answers.last_allow(ended.answer)
+    if allow is None or sessions.answer_in_use(ended.answer):
         return
-    lasted = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - (answer.first or ended.began)
+    try:
+        answers.touch(allow.link, seconds_up())
+    except FileNotFoundError:
+        pass  # another login has just used it
+    windows.end(notice)
+    desktop, _ = find_desktop()
+    if desktop is None or desktop.uid != allow.owner_uid:
+        return
     window = WindowProcess(desktop, {
         "kind": "notice", "service": printable(attempt.name), "user": printable(attempt.user),
-        "rhost": printable(attempt.rhost), "seconds": lasted // 1_000_000_000, "logins": answer.logins,
+        "rhost": printable(attempt.rhost), "seconds": int(seconds_up() - allow.given), "logins": allow.number,
         "delay": remember,
     }, loader)
     window.close()
-    with SessionRegistry() as registry:
-        answers = read_answers(registry)
-        answer = answers.setdefault(ended.answer, answer)
-        answer.notice_pid = window.pid
-        if any(session.answer == ended.answer for session in registry.sessions):
-            dismiss_notice(answer)  # they have come back meanwhile
-        write_answers(answers, registry)
+    windows.write(notice, window)
+    if sessions.answer_in_use(ended.answer):
+        windows.end(notice)  # they have come back meanwhile
 
 
 def ask_owner(attempt: LoginAttempt, decision: Decision, host: Host) -> str:
@@ -2052,25 +2232,18 @@ def ask_owner(attempt: LoginAttempt, decision: Decision, host: Host) -> str:
     rules = decision.rules
     question = Question(attempt, rules, host.auth_info())
     try:
-        word, who = ask(question, host.loader, host.watched(attempt))
+        outcome = ask(question, host.loader, host.watched(attempt))
     except CannotAsk as reason:
-        word, who = "broken", f"the owner ({reason})"
+        outcome = Outcome("broken", f"the owner ({reason})")
     except (OSError, ValueError, KeyError, RuntimeError, Unknown) as error:
-        word, who = "broken", f"the owner ({type(error).__name__}: {error})"
-    if word == "allow" or (word == "nobody" and rules.unattended == "OPEN"):
-        decision.answer = f"allowed by {who}" if word == "allow" else "nobody to ask, UNATTENDED is OPEN"
-        return question.key if word == "allow" else NOT_ASKED
-    why = {
-        "deny": f"denied by {who}",
-        "timeout": f"no answer in {rules.timeout} s",
-        "unseen": f"no answer in {rules.timeout} s, the screen was locked",
-        "nobody": "nobody to ask",
-        "busy": f"{who} are waiting already",
-        "gone": "the client has gone away",
-        "too often": "too many questions were taken back",
-        "broken": f"{who} could not be asked",
-    }
-    decision.answer = why[word]
+        outcome = Outcome("broken", f"the owner ({type(error).__name__}: {error})")
+    word = outcome.word
+    decision.answer = outcome.in_words(rules)
+    if word == "allow":
+        return question.key
+    if word == "nobody" and rules.unattended == "OPEN":
+        decision.answer = "nobody to ask, UNATTENDED is OPEN"
+        return NOT_ASKED
     raise Refused(decision, f"Access denied: {SENTENCES[word]}.")
 
 
@@ -2680,6 +2853,7 @@ class QuestionWindow(MessageWindow):
         self.start = time.monotonic()
         self.end = self.start + self.timeout
         self.clicks_from = self.keys_from = FOREVER
+        self.heard = self.start  # of whoever asks
 
     def rest_on(self, button: QPushButton) -> None:
         """Has a button do nothing yet, and be what Enter, Escape and closing the window mean."""
@@ -2771,8 +2945,11 @@ class QuestionWindow(MessageWindow):
         import select
 
         now = time.monotonic()
-        if not self.over and self.asker >= 0 and select.select([self.asker], [], [], 0)[0]:
-            self.finish("gone")
+        if not self.over and self.asker >= 0:
+            if select.select([self.asker], [], [], 0)[0]:
+                self.heard = now if os.read(self.asker, 4096) else -PLACE_KEPT
+            if now - self.heard > PLACE_KEPT:
+                self.finish("gone")
         if not self.over and now >= self.end:
             self.run_out()
         if now >= self.clicks_from and not self.rest.isEnabled():
@@ -2962,8 +3139,9 @@ def syslog(priority: int, message: str) -> None:
 def log_decision(priority: int, phase: str, attempt: LoginAttempt, decision: Decision, outcome: str = "") -> None:
     """One line to syslog on a decision: who, what, and by which rule."""
     answer = decision.answer and ": " + decision.answer
-    told = attempt.name, phase, attempt, decision.verdict, outcome, decision.where, decision.why, answer
-    syslog(priority, "%s %s %s: %s, %s%s: %s%s" % told)
+    asked = attempt.asked_by and ", asked by " + attempt.asked_by
+    told = attempt.name, phase, attempt, asked, decision.verdict, outcome, decision.where, decision.why, answer
+    syslog(priority, "%s %s %s%s: %s, %s%s: %s%s" % told)
 
 
 def log_ignored(rules: RuleFile) -> None:
@@ -3045,7 +3223,7 @@ class Progress:
     def __init__(self) -> None:
         self.auth = self.granted = False  # whether auth was called; whether the month's file has its line
         self.answer = self.told = ""  # the key of the owner's answer or NOT_ASKED, and what the log says of it
-        self.session: SessionRecord | None = None
+        self.session: Session | None = None
 
 
 class Host:
@@ -3162,6 +3340,10 @@ class PamExecHost(Host):
         if self.pid == 1 or has_happened({1: 0}, 0):
             raise CallError("the program that called PAM has ended")
 
+    def caller(self) -> str:
+        """Who has started su, by the real uid: of somebody without a passwd entry, su tells nothing. Raises OSError."""
+        return user_name(int(read_text(f"/proc/{self.pid}/status").partition("\nUid:\t")[2].split()[0]))
+
     def is_only(self, uid: int) -> bool:
         """See proc_pid_status(5): of our own uids, the saved one is not the host's."""
         return os.geteuid() != 0 and process_status(self.pid)[1] == {str(uid)}
@@ -3172,25 +3354,30 @@ class PamExecHost(Host):
         if phase != "session" or os.geteuid() != 0:
             return progress
         try:
-            with SessionRegistry() as registry:
-                progress.session = registry.open_in(self, attempt)
-                granted = registry.take_granted(attempt, self)
-        except OSError:
+            progress.session = Sessions().open_in(self, attempt)
+            granted, name = Links("granted"), self.granted_name(attempt)
+            told = granted.text(name).split(" ", 4)
+            if told[:3] == [attempt.name, str(attempt), attempt.asked_by or "-"] and granted.remove(name):
+                progress.granted, progress.answer, progress.told = True, told[3].strip("/"), told[4]
+        except (OSError, IndexError):
             return Progress()  # session then does all of it
-        if granted is not None:
-            progress.granted, progress.answer, progress.told = True, granted.answer, granted.told
         return progress
+
+    def granted_name(self, attempt: LoginAttempt) -> str:
+        """The link by which account tells session whom it has let in."""
+        return f"{self.pid}.{self.start}.{attempt.person.uid}"
 
     def keep(self, attempt: LoginAttempt, progress: Progress) -> None:
         if os.geteuid() != 0 or attempt.service in NO_SESSION:
             return
         try:
-            with SessionRegistry() as registry:
-                registry.grant(GrantedRecord(
-                    pid=self.pid, start=self.start, uid=attempt.person.uid, name=attempt.name, who=str(attempt),
-                    requester=column(attempt.requester), answer=progress.answer, told=progress.told,
-                ))
-        except OSError as error:
+            granted, name = Links("granted"), self.granted_name(attempt)
+            for old in granted.names():
+                if old == name or not pid_in_use(int(old.partition(".")[0] or 0)):
+                    granted.remove(old)
+            who = f"{attempt.name} {attempt} {attempt.asked_by or '-'}"
+            granted.put(name, f"{who} /{progress.answer} {progress.told}")
+        except (OSError, ValueError) as error:
             syslog(LOG_WARNING, f"{attempt.name} {attempt}: let in by account, but not written down: {error}")
 
     def grants_in_account(self, attempt: LoginAttempt) -> bool:
@@ -3319,6 +3506,7 @@ def enforce_in_account(attempt: LoginAttempt, decision: Decision, host: Host, pr
     if host.grants_in_account(attempt) and not progress.granted:
         progress.granted = True
         log_granted(attempt, decision)
+        note_use(progress.answer)
     host.keep(attempt, progress)
 
 
@@ -3349,20 +3537,25 @@ def enforce_in_session(attempt: LoginAttempt, decision: Decision, host: Host, pr
     progress.session = take_place(attempt, decision, host, decision.limits, answer)
     if not progress.granted:
         log_granted(attempt, decision)
+        note_use(progress.answer)
 
 
 def log_granted(attempt: LoginAttempt, decision: Decision) -> None:
     """Writes into the month's file that a login attempt was let in, and why."""
-    why = f"{decision.where} {decision.answer}".rstrip()
-    monthly(attempt.name, str(attempt), decision.action, "granted", why)
+    monthly(attempt.name, str(attempt), decision.action, "granted", why_in_short(attempt, decision))
+
+
+def why_in_short(attempt: LoginAttempt, decision: Decision) -> str:
+    """The rule behind a decision, who asked, and what came of asking the owner."""
+    asked = attempt.asked_by and "asked by " + attempt.asked_by
+    return " ".join(filter(None, (decision.where, ", ".join(filter(None, (asked, decision.answer))))))
 
 
 def refuse(phase: str, attempt: LoginAttempt, refused: Refused, host: Host) -> None:
     """Writes a refusal down, with the rule behind it, and tells the person; in auth it looks like a wrong password."""
     decision = refused.decision
     log_decision(LOG_NOTICE, phase, attempt, decision, "refused: ")
-    why = f"{decision.where} {decision.answer}".rstrip()
-    monthly(attempt.name, str(attempt), decision.action, "denied", why)
+    monthly(attempt.name, str(attempt), decision.action, "denied", why_in_short(attempt, decision))
     if phase == "auth":
         host.delay()
     else:
@@ -3448,11 +3641,11 @@ def pam_sm_close_session(pamh: Any, flags: int, argv: list[str]) -> int:
         progress = host.progress("session", attempt)
         session, progress.session = progress.session, None
         if session is not None:
-            seconds = time.clock_gettime(time.CLOCK_BOOTTIME) - session.began / 1e9
-            syslog(LOG_INFO, f"{attempt.name} session {attempt}: closed after {duration(seconds)}")
-            monthly(attempt.name, str(attempt), session.action, "closed", f"after {duration(seconds)}")
-            with SessionRegistry() as registry:
-                registry.close(session)
+            asked = f", asked by {session.asked_by}" if session.asked_by else ""
+            lasted = f"after {duration(seconds_up() - session.began)}{asked}"
+            syslog(LOG_INFO, f"{attempt.name} session {attempt}: closed {lasted}")
+            monthly(attempt.name, str(attempt), session.action, "closed", lasted)
+            Sessions().close(session)
             if session.answer != NOT_ASKED:
                 remember = load_rules(rule_file_argument(argv[1:]), attempt).remember
                 tell_owner(session, attempt, remember, host.loader)
@@ -3481,9 +3674,11 @@ def pam_main(arguments: list[str], loader: str) -> NoReturn:
         if told["PAM_TYPE"] == "close_session":
             os._exit(0)
         phase = PHASES[told["PAM_TYPE"]]
-        rhost, requester = told.get("PAM_RHOST", ""), told.get("PAM_RUSER", "")
-        attempt = attempt_by_items(told["PAM_SERVICE"], told["PAM_USER"], rhost, requester)
         host = PamExecHost(loader)
+        rhost, requester = told.get("PAM_RHOST", ""), told.get("PAM_RUSER", "")
+        if told["PAM_SERVICE"] in ("su", "su-l") and not requester:
+            requester = host.caller()
+        attempt = attempt_by_items(told["PAM_SERVICE"], told["PAM_USER"], rhost, requester)
         refused = not judge(phase, attempt, host, arguments)
     except CallError as error:
         syslog(LOG_NOTICE, f"{phase}: refused: {error}")
@@ -4075,7 +4270,7 @@ def expected_outcome(decision: Decision, attempt: LoginAttempt, full: bool) -> t
         return REFUSED, "refused, since a limit is full"
     if decision.verdict == "OPEN":
         return LET_IN, "let in"
-    why = what_keeps_out(attempt.person.uid) if os.geteuid() == 0 else ""
+    why = what_keeps_out(attempt, decision.rules.remember) if os.geteuid() == 0 else ""
     if why:
         return REFUSED, f"refused, since {why}"
     status, _ = whom_to_ask(decision.rules)
@@ -4084,18 +4279,15 @@ def expected_outcome(decision: Decision, attempt: LoginAttempt, full: bool) -> t
     return status, "let in, since nobody is there to ask" if status == LET_IN else "refused, since nobody can be asked"
 
 
-def what_keeps_out(uid: int) -> str:
+def what_keeps_out(attempt: LoginAttempt, remember: int) -> str:
     """Why the owner would not even be asked about a person, and for how long, empty if they would. Raises OSError."""
-    with SessionRegistry() as registry:
-        answers = read_answers(registry)
-    for key, why in (
-        (person_key(uid), "a refusal by the owner holds"),
-        (taken_back_key(uid), "too many questions were taken back, which holds"),
-    ):
-        seconds = (answers[key].until - milliseconds_up()) / 1000 if key in answers else 0
-        if seconds > 0:
-            return f"{why} for {duration(seconds)} more"
-    return ""
+    person, answers = behind(attempt), Answers()
+    refusal = answers.refusal_of(person)
+    seconds = refusal.until - seconds_up() if refusal else 0
+    if refusal and seconds > 0:
+        return f"an earlier {EARLIER[refusal.word]} {refusal.owner} holds for {duration(seconds)} more"
+    seconds = Questions().look().kept_out_for(person, answers, remember)
+    return f"too many questions were taken back, which holds for {duration(seconds)} more" if seconds > 0 else ""
 
 
 def whom_to_ask(rules: RuleFile) -> tuple[int, str]:
@@ -4112,34 +4304,20 @@ def whom_to_ask(rules: RuleFile) -> tuple[int, str]:
 
 
 def look_at_limits(decision: Decision, attempt: LoginAttempt) -> tuple[bool, list[str]]:
-    """Whether a limit on a login attempt is full, and how full each is. Raises UsageError without root."""
+    """Whether a limit on a login attempt is full, and how full each is. Raises UsageError without root, and OSError."""
     if not decision.limits or decision.verdict == "CLOSE":
         return False, []
-    full, told = False, []
-    sessions, groups = open_sessions(decision.limits)
-    for limit in decision.limits:
-        where = decision.rules.where(limit.rule)
-        if limit.target == "GROUP" and limit.name is not None and limit.name not in groups:
-            told.append(f"{where}: {printable(limit.name)} cannot be looked up")
-            full = full or attempt.person.uid != 0
-            continue
-        has_room, how_full, uids = sessions.look_at(limit, attempt.person, groups)
-        full = full or not has_room
-        told.append(f"{where}: {how_full}: {sessions.names(uids)}")
-    return full, told
+    sessions, groups = open_sessions(), Groups()
+    rooms = [(limit, sessions.look_at(limit, attempt.person, groups)) for limit in decision.limits]
+    told = [f"{decision.rules.where(limit.rule)}: {room.told}: {room.names}" for limit, room in rooms]
+    return not all(room.has_room for _, room in rooms), told
 
 
-def open_sessions(limits: Iterable[Limit]) -> tuple[OpenSessions, dict[str, CountedGroup]]:
-    """Who is in, and the groups of some limits, as far as they are known. Raises UsageError, and OSError."""
+def open_sessions() -> OpenSessions:
+    """Who is in. Raises UsageError without root, and OSError."""
     if os.geteuid() != 0:
         raise UsageError("only root can see who is logged in")
-    groups = counted_groups(limits, 0)
-    logind = logind_sessions()
-    for group in groups.values():
-        for session in logind:
-            group.look_up(session.uid)
-    with SessionRegistry() as registry:
-        return OpenSessions([it for it in registry.sessions if it.lives()], logind), groups
+    return OpenSessions(Sessions())
 
 
 def status(as_json: bool) -> int:
@@ -4149,46 +4327,103 @@ def status(as_json: bool) -> int:
     files = sorted({rule_file_of(service) for service in guarded} or {RULE_FILE})
     limits = [(rules, Limit(rule, entry)) for rules in map(load_rules, files) for rule in rules.rules
               if rule.action == "NUMBER" for entry in rule.entries]
-    sessions, groups = open_sessions(limit for _, limit in limits)
+    sessions, groups = open_sessions(), Groups()
     told = [limit_status(rules, limit, sessions, groups) for rules, limit in limits]
-    people = [
-        {"who": it.who, "service": it.name, "since": it.since, "pid": it.pid, "action": it.action, "rule": it.where}
-        for it in sessions.records
+    people: list[dict[str, Any]] = [
+        {"who": it.who, "service": it.service, "asked_by": it.asked_by, "since": since(it.began), "pid": it.entry.pid,
+         "action": it.action, "rule": it.where}
+        for it in sorted(sessions.sessions, key=lambda session: session.began)
     ]
-    others = {session.uid for session in sessions.others} - {session.uid for session in sessions.records}
+    waiting, answers = who_waits(), answers_that_hold()
+    others = {session.uid for session in sessions.others} - {session.uid for session in sessions.sessions}
     names = sorted(column(user_name(uid)) for uid in others)
     if as_json:
         import json
 
         lists = {"guarded": guarded, "not_guarded": list(not_guarded()), "in": people, "in_otherwise": names}
-        print(json.dumps({**lists, "limits": told}, indent=2))
+        print(json.dumps({**lists, "limits": told, "waiting": waiting, "answers": answers}, indent=2))
         return 0
     print("guarded  " + (", ".join(guarded) or "nothing: run install.sh"))
     for fault in dict.fromkeys((*(fault for faults in guarded.values() for fault in faults), *not_guarded())):
         print(f"         {fault}")
-    for session in sessions.records:
-        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(session.since))
-        print(f"in       {session.who}  {session.name}  since {since}  {session.action}  {session.where}")
+    for it in people:
+        begun = time.strftime("%Y-%m-%d %H:%M", time.localtime(it["since"]))
+        print(f"in       {it['who']}  {it['service']}  since {begun}  {it['action']}  {it['rule']}")
     for name in names:
         print(f"in       {name}  by a service that is not guarded, or since before")
     for limit in told:
         print(f"limit    {limit['rule']}: {limit['state']}")
+    for it in waiting:
+        print(f"waits    {it['who']}  {it['service']}{by(it)}  for {duration(it['seconds'])}{it['state']}")
+    for it in answers:
+        holds = "while a session lives" if it["seconds"] is None else f"for {duration(it['seconds'])} more"
+        print(f"answer   {it['who']}  {it['service']}{by(it)}  {it['answer']}, {holds}")
     return 0
 
 
-def limit_status(
-    rules: RuleFile, limit: Limit, sessions: OpenSessions, groups: dict[str, CountedGroup]
-) -> dict[str, Any]:
+def since(began: float) -> int:
+    """A moment in seconds since the boot, as seconds since the epoch."""
+    return int(time.time() - seconds_up() + began)
+
+
+def who_waits() -> list[dict[str, Any]]:
+    """Who waits for an answer, for how many seconds, and whether the question is on the screen. Raises OSError."""
+    queue = Questions().look()
+    asked = [(it, ", on the screen") for it in queue.asked]
+    return [
+        {"who": it.who, "service": it.service, "asked_by": it.asked_by, "seconds": int(seconds_up() - it.arrived),
+         "state": state}
+        for it, state in (*asked, *((it, "") for it in queue.in_turn(Answers())))
+    ]
+
+
+def answers_that_hold() -> list[dict[str, Any]]:
+    """The answers that hold, and for how long: `seconds` is None while a session lives. Raises OSError."""
+    return [
+        {"who": it.who, "service": it.service if it.allows else "any service", "asked_by": it.asked_by,
+         "answer": f"{EARLIER[it.word]} {it.owner}", "seconds": None if seconds < 0 else int(seconds)}
+        for it, seconds in Answers().that_hold()
+    ]
+
+
+def forget(user: str) -> int:
+    """Lifts every answer about a person, and says what that was; returns 1 where there was none. Raises UsageError."""
+    if os.geteuid() != 0:
+        raise UsageError("only root can lift an answer")
+    person, answers, questions = person_key(Person(user)), Answers(), Questions().look()
+    lifted = [f"{EARLIER[it.word]} {it.owner}" for it, _ in answers.that_hold() if it.person == person]
+    while any(it.person == person for it in answers.found):  # one may just be used, and have another name then
+        for answer in answers.found:
+            if answer.person == person:
+                answers.remove(answer.link)
+        answers = Answers()
+    shown = [it for it in questions.taken_back if it.person == person and questions.remove(it.entry.link)]
+    if shown:
+        lifted.append(f"{len(shown)} question{'s' if len(shown) > 1 else ''} taken back")
+    if not lifted:
+        print(f"{printable(user)}: there is no answer to lift")
+        return 1
+    print(f"{printable(user)}: lifted: {', '.join(lifted)}")
+    syslog(LOG_NOTICE, f"forget {column(user)}: lifted: {', '.join(lifted)}")
+    return 0
+
+
+def by(told: dict[str, Any]) -> str:
+    """Who asked, for one line of status."""
+    return f", asked by {told['asked_by']}" if told["asked_by"] else ""
+
+
+def limit_status(rules: RuleFile, limit: Limit, sessions: OpenSessions, groups: Groups) -> dict[str, Any]:
     """How full a limit is, as `status` tells it; of each person's own limit, just what it is."""
     told: dict[str, Any] = {"rule": f"{rules.where(limit.rule)} {limit.rule.service}", "target": limit.target}
     told.update(name=limit.name or "ALL", most=limit.most)
     if limit.target == "USER" and limit.name is None:
         return {**told, "state": f"everybody: {limit.most} sessions each"}
     person = Person(limit.name or "")
-    if person.uid < 0 if limit.target == "USER" else limit.name is not None and limit.name not in groups:
+    if person.uid < 0 if limit.target == "USER" else limit.name is not None and groups.get(limit.name) is None:
         return {**told, "state": f"{printable(limit.name or '')} is not known, or the directory did not answer"}
-    _, how_full, uids = sessions.look_at(limit, person, groups)
-    return {**told, "state": f"{how_full}: {sessions.names(uids)}", "who": sorted(map(user_name, uids))}
+    room = sessions.look_at(limit, person, groups)
+    return {**told, "state": f"{room.told}: {room.names}", "who": sorted(map(user_name, room.uids))}
 
 
 def try_window() -> NoReturn:
@@ -4231,8 +4466,14 @@ def parse_arguments(arguments: list[str]) -> Any:
     one.add_argument("user", metavar="USER", help="a login name; for sudo, the caller's")
     one.add_argument("address", nargs="?", default="", metavar="ADDRESS", help="where from (default: LOCAL)")
     one = add("status", "tell what is guarded, who is in, and how full each limit is",
-              "Prints what is guarded, who is in, and each limit. Needs root.", "sudo pam-accesscontrol status --json")
+              "Prints what is guarded, who is in, each limit, who waits for an answer,\n"
+              "and which answers hold. Needs root.",
+              "sudo pam-accesscontrol status --json")
     one.add_argument("--json", action="store_true", help="for scripts")
+    one = add("forget", "lift the answers about a user: the next login is asked about",
+              "Lifts each Allow and Deny about a user. Needs root.\nStatus: 0 lifted, 1 there was none, 2 usage.",
+              "sudo pam-accesscontrol forget bob")
+    one.add_argument("user", metavar="USER", help="a login name; of su, whoever asked")
     add("ask", "show the question on your own desktop, to see what it looks like",
         "Shows the question, with made-up data. Prints the answer: allow, deny, timeout.", "pam-accesscontrol ask")
     return parser.parse_args(arguments)
@@ -4363,6 +4604,8 @@ def main(arguments: list[str]) -> int:
             return check(chosen.file)
         if chosen.command == "status":
             return status(chosen.json)
+        if chosen.command == "forget":
+            return forget(chosen.user)
         if chosen.command == "ask":
             try_window()
         return explain(chosen.service, chosen.user, chosen.address, chosen.caller)

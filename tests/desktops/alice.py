@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -132,8 +133,8 @@ class Desktop:
             return not window_processes() and not processes(lambda words: "bob" in " ".join(words[:1]))
 
         wait_for(all_gone, "everybody has left")
-        for name in ("answers", "missed", "queue"):
-            Path("/run/pam-accesscontrol", name).unlink(missing_ok=True)
+        for name in ("answers", "questions", "windows"):
+            shutil.rmtree(f"/run/pam-accesscontrol/{name}", ignore_errors=True)
         for path in SEEN.glob("*"):
             path.unlink()
 

@@ -22,7 +22,7 @@ import pytest
 
 from desktop import Desktop
 from host import PLUGIN, WAYS, passing
-from limits import REGISTRY, start_of
+from limits import SESSIONS, start_of
 from machine import run, ssh, ssh_command
 
 pytest_plugins = ["desktop_fixtures"]
@@ -165,13 +165,14 @@ def sessions_known(number: int) -> Iterator[None]:
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, start_new_session=True) as parent:
         assert parent.stdout
         pids = [int(parent.stdout.readline()) for _ in range(number)]
-        REGISTRY.write_text("".join(
-            f"{pid}\t{start_of(pid)}\t0\t{30_000 + pid}\t,100,\t1800000000\tSSH\tu{pid}@10.0.0.1\tOPEN\trules:1\t-\n"
-            for pid in pids
-        ))
+        entries = [SESSIONS / f"0.{pid}.{start_of(pid)}" for pid in pids]
+        for pid, entry in zip(pids, entries):
+            entry.symlink_to(f"1.000 {30_000 + pid} SSH u{pid}@10.0.0.1 - OPEN rules:1 - ,100,")
+            os.utime(entry, (0, 0), follow_symlinks=False)
         yield
         os.killpg(parent.pid, 9)
-    REGISTRY.unlink()
+    for entry in entries:
+        entry.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -8,11 +8,11 @@ The desktop itself is a fixture, in desktop_fixtures.py.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import pwd
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from limits import LOGIND, known_to_logind, known_to_the_plugin, logind_runs, read
+from limits import LOGIND, known_to_logind, known_to_the_plugin, logind_runs
 from machine import Result, run, ssh_command, wait_for
 
 STATE = Path("/run/pam-accesscontrol")
@@ -158,7 +158,16 @@ def logins_under_way() -> list[int]:
 
 def askers() -> list[int]:
     """The processes that stand before a question, that of the one on the screen first."""
-    return [int(line.split("\t")[0]) for line in read(STATE / "queue").splitlines()]
+    found = []
+    for path in (STATE / "questions").glob("*.*.*"):
+        try:
+            kind = os.readlink(path).split()[0]
+        except FileNotFoundError:  # it has just gone
+            continue
+        if path.lstat().st_mtime:  # 0 is a question that was taken back
+            turn, pid = map(int, path.name.split(".")[:2])
+            found.append((kind != "asked", turn, pid))
+    return [pid for _, _, pid in sorted(found)]
 
 
 def waiting_for_an_answer() -> int:
@@ -168,20 +177,20 @@ def waiting_for_an_answer() -> int:
 
 def hold_of(user: str) -> float:
     """For how many seconds the last refusal keeps a person out, as it was written down."""
-    [answer] = [fields for fields in answers() if fields[0] == key_of(user)]
-    return (int(answer[5]) - int(answer[4])) / 1000
+    [path] = refusals(user)
+    return int(os.readlink(path).split()[1])
 
 
 def hold_runs_out(user: str) -> None:
-    """Makes it as if the seconds for which a person is kept out had gone by. A logout may be about to write, too."""
-    with open(STATE / "lock", "r+b") as lock:
-        fcntl.lockf(lock, fcntl.LOCK_EX)
-        rows = [fields[:5] + fields[4:5] + fields[6:] if fields[0] == key_of(user) else fields for fields in answers()]
-        (STATE / "answers").write_text("".join("\t".join(fields) + "\n" for fields in rows))
+    """Makes it as if the seconds for which a person is kept out had gone by."""
+    for path in refusals(user):
+        word, _, *rest = os.readlink(path).split(" ")
+        path.unlink()
+        path.symlink_to(" ".join([word, "0", *rest]))
 
 
-def answers() -> list[list[str]]:
-    return [line.split("\t") for line in read(STATE / "answers").splitlines()]
+def refusals(user: str) -> list[Path]:
+    return list((STATE / "answers").glob(f"deny-{key_of(user)}-*"))
 
 
 def key_of(user: str) -> str:
@@ -343,8 +352,8 @@ class Desktop:
 
         wait_for(all_gone, "everybody has left")
         wait_for(lambda: not {*known_to_logind(), *known_to_the_plugin()} - {owner}, "everybody's session has ended")
-        (STATE / "answers").unlink(missing_ok=True)
-        (STATE / "missed").unlink(missing_ok=True)
+        for folder in ("answers", "questions", "windows"):
+            shutil.rmtree(STATE / folder, ignore_errors=True)
         for path in SEEN.glob("*"):
             path.unlink()
 

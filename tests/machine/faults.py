@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from machine import run
+from limits import children_of, state_of
+from machine import run, wait_for
 from odd_host import OddHost, compiled
 
 ALL = os.environ.get("FAULTS") == "all"
@@ -30,8 +32,9 @@ ERRORS = {
     "write": ["ENOSPC"],
     "rename": ["ENOSPC"],
     "unlink": ["EROFS"],
-    "fcntl": ["ENOLCK"],
-    "mkdir": ["EROFS"],
+    "symlink": ["ENOSPC"],
+    "mkdir": ["ENOSPC"],
+    "utimensat": ["EROFS"],
     "kill": ["EPERM"],
     "socket": ["EMFILE"],
     "connect": ["ECONNREFUSED"],
@@ -49,6 +52,7 @@ RARE_ERRORS = {
     "mprotect": ["ENOMEM"],
     "mremap": ["ENOMEM"],
     "newfstatat": ["EIO"],
+    "fcntl": ["ENOLCK"],
     "fstat": ["EIO"],
     "lseek": ["EIO"],
     "ioctl": ["EIO"],
@@ -72,13 +76,17 @@ class Step:
     def kills(self) -> str:
         return f"{self.call}:signal=KILL:when={self.number}"
 
+    def stops(self) -> str:
+        """The process makes this call, and no further one, as after SIGSTOP."""
+        return f"{self.call}:signal=STOP:when={self.number}"
+
 
 class Attempt:
     """What became of a login: how its host ended, what libpam returned, what was logged, whether it met an error."""
 
     def __init__(self, code: int, said: str, syslog: list[str], monthly: str, met: bool) -> None:
         self.code, self.syslog, self.monthly, self.met = code, syslog, monthly, met
-        self.returned = [int(line.split()[1]) for line in said.splitlines() if line.startswith("done ")]
+        self.returned = returned_by(said)
 
     def __repr__(self) -> str:
         return f"ended with {self.code}, returned {self.returned}, logged {self.syslog} and {self.monthly!r}"
@@ -86,6 +94,11 @@ class Attempt:
     @property
     def tells_of_a_refusal(self) -> bool:
         return "refused" in " ".join(self.syslog) or " denied " in self.monthly
+
+
+def returned_by(said: str) -> list[int]:
+    """What libpam returned, as odd_host.c tells it, command by command."""
+    return [int(line.split()[1]) for line in said.splitlines() if line.startswith("done ")]
 
 
 class World:
@@ -111,7 +124,8 @@ class World:
         assert self.holder.stdout and self.holder.stdout.readline() == "ready\n"
         self.inside = ["nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt"]
         self.root = Path(f"/proc/{self.holder.pid}/root")
-        self.registry = self.root / "run/pam-accesscontrol/sessions"
+        self.state = self.root / "run/pam-accesscontrol"
+        self.sessions = self.state / "sessions"
 
     def close(self) -> None:
         self.holder.communicate()
@@ -155,12 +169,40 @@ class World:
         met = "(INJECTED)" in self.trace.read_text(errors="replace")
         return Attempt(done.returncode, done.stdout, self.syslog(), self.monthly(), met)
 
+    @contextmanager
+    def stopped_at(self, commands: Sequence[str], step: Step) -> Iterator[tuple[int, Callable[[], list[int]]]]:
+        """Within the block, a host that obeys these commands is stopped at a step: its pid and, to have it go on,
+        something that returns what libpam has returned to it."""
+        line = [*self.inside, "strace", "--output", str(self.trace), f"--trace={step.call}", f"--inject={step.stops()}"]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self.trace.write_text("")
+        with subprocess.Popen([*line, compiled()], text=True, **pipes) as tracer:
+            assert tracer.stdin and tracer.stdout
+            for command in commands:
+                print(command, file=tracer.stdin)
+            tracer.stdin.close()
+            # Not before: a tracer that goes away where the signal is only about to come takes it along.
+            wait_for(lambda: "--- stopped by SIGSTOP ---" in self.trace.read_text(errors="replace"), f"{step} stops it")
+            [pid] = children_of(tracer.pid)
+            tracer.kill()
+            wait_for(lambda: state_of(pid) == "T", "it stays stopped without strace")
+
+            def go_on() -> list[int]:
+                os.kill(pid, signal.SIGCONT)
+                return returned_by(tracer.stdout.read())
+
+            yield pid, go_on
+            if state_of(pid) == "T":
+                os.kill(pid, signal.SIGKILL)
+
     def steps(
-        self, commands: Sequence[str], wanted: re.Pattern[str] = OURS, begin: str = "/pam-accesscontrol.conf"
+        self, commands: Sequence[str], wanted: re.Pattern[str] = OURS, begin: str = "/pam-accesscontrol.conf",
+        afresh: Callable[[], object] = lambda: None,
     ) -> list[Step]:
         """What the plugin does while a host obeys these, from where it opens the rule file: all of its system calls
-        that are wanted, and some of the others."""
+        that are wanted, and some of the others. `afresh` is called before."""
         self.attempt(commands)  # the first one of all makes files that the others find
+        afresh()
         done = self.attempt(commands)
         assert done.code == 0, done
         counts: dict[str, int] = {}

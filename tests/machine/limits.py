@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import select
@@ -12,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import pexpect
 import pytest
@@ -19,9 +21,9 @@ import pytest
 from machine import Result, console, run, ssh, ssh_session, wait_for
 
 STATE = Path("/run/pam-accesscontrol")
-REGISTRY = STATE / "sessions"
-LOCK = STATE / "lock"
+SESSIONS = STATE / "sessions"
 LOGIND = "systemd-logind.service"
+LOGIND_SESSIONS = Path("/run/systemd/sessions")
 
 # A service that the plugin does not guard, whose sessions logind knows.
 UNGUARDED = """\
@@ -133,13 +135,61 @@ def held_session(service: str, user: str) -> Iterator[pexpect.spawn]:
         process.close(force=True)
 
 
-# ------------------------------------------------------------------------------------------------ the plugin's registry
+# ------------------------------------------------------------------------------------------------ the plugin's sessions
 
 
-def registry() -> list[list[str]]:
-    """The lines of the registry, field by field: pid, start, began, uid, gids, since, service, who, and more."""
-    rows = [line.split("\t") for line in read(REGISTRY).splitlines()]
-    return [row for row in rows if len(row) == 11 and re.fullmatch("[0-9]{1,19} [0-9]{1,19}", " ".join(row[:2]))]
+class Entry(NamedTuple):
+    """A link in the folder of sessions: its name, and the fields of its text that tests need."""
+
+    name: str
+    pid: int
+    start: int
+    closed: bool
+    uid: int
+    service: str
+    user: str
+    text: str
+
+
+def entries() -> list[Entry]:
+    """The sessions that the plugin has written down, those of processes that have ended among them."""
+    found = []
+    for name in os.listdir(SESSIONS) if SESSIONS.is_dir() else []:
+        numbers = re.fullmatch(r"[0-9]+\.([0-9]+)\.([0-9]+)(\.left)?", name)
+        try:
+            fields = numbers and os.readlink(SESSIONS / name).split(" ")
+        except OSError:  # it has just gone, or is none of the plugin's
+            continue
+        if numbers and fields and len(fields) == 9:
+            pid, start, left = int(numbers[1]), int(numbers[2]), bool(numbers[3])
+            user = fields[3].partition("@")[0]
+            found.append(Entry(name, pid, start, left, int(fields[1]), fields[2], user, " ".join(fields)))
+    return found
+
+
+def write_entry(
+    user: str, pid: int, start: int, turn: int = 0, folder: Path = SESSIONS, **more: object
+) -> Path:
+    """Writes a session down as the plugin does, as if a process had opened it in that turn."""
+    entry = {"uid": ids_of(user)[0], **more}
+    path = folder / f"{turn}.{pid}.{start}"
+    make_ledger(folder)
+    path.symlink_to(f"1.000 {entry['uid']} SSH {user}@10.1.2.3 - OPEN rules:1 - ,{','.join(ids_of(user)[1:])},")
+    os.utime(path, (0, 0), follow_symlinks=False)  # it will not be taken back
+    return path
+
+
+@functools.cache
+def ids_of(user: str) -> list[str]:
+    """The uid of a user, and the gids."""
+    return [run("id", "-u", user).stdout.strip(), *run("id", "-G", user).stdout.split()]
+
+
+def make_ledger(path: Path) -> None:
+    """An empty ledger, where there is none."""
+    if not path.is_dir():
+        (path / "turn").mkdir(parents=True)
+        (path / "turn/0").symlink_to(str(os.stat("/proc/self/ns/pid").st_ino))
 
 
 def read(path: Path) -> str:
@@ -152,24 +202,24 @@ def read(path: Path) -> str:
 
 def opener_of(user: str) -> int:
     """The pid of the process that opened the one session of this user that the plugin knows, and that lives."""
-    [pid] = [int(fields[0]) for fields in living() if fields[7].startswith(f"{user}@")]
+    [pid] = [entry.pid for entry in living() if entry.user == user]
     return pid
 
 
-def living() -> list[list[str]]:
-    """The lines of sessions that are not closed, and whose process is there, and is the one that is meant."""
-    return [row for row in registry() if row[10] != "left" and start_of(int(row[0])) == int(row[1])]
+def living() -> list[Entry]:
+    """The sessions that are not closed, and whose process is there, and is the one that is meant."""
+    return [entry for entry in entries() if not entry.closed and start_of(entry.pid) == entry.start]
 
 
 def known_to_the_plugin() -> list[str]:
     """The names of those whose session the plugin let in, and whose process lives."""
-    return [fields[7].partition("@")[0] for fields in living()]
+    return [entry.user for entry in living()]
 
 
 def known_to_logind() -> list[str]:
     """The names of those who have a session in logind's eyes, as sd-login(3) reads it: no managers, nobody leaving."""
     found = []
-    for path in Path("/run/systemd/sessions").glob("*[!f]"):  # N is a session, N.ref a pipe
+    for path in LOGIND_SESSIONS.glob("*[!f]"):  # N is a session, N.ref a pipe
         try:
             facts = dict(line.partition("=")[::2] for line in path.read_text().splitlines())
         except FileNotFoundError:
@@ -241,39 +291,13 @@ def state_of(pid: int) -> str:
 
 
 @contextmanager
-def logind_stopped() -> Iterator[None]:
-    """Within the block, logind is there, but does not get to do anything: it learns only behind it who has gone."""
-    pid = int(run("systemctl", "show", LOGIND, "--property=MainPID", "--value").stdout)
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
+def stopped_at(call: str, path: Path | None, *command: str, input: str = "") -> Iterator[int]:
+    """Within the block, a process below this command is stopped where it has made a system call, of a path if one is
+    given, for the first time; yields its pid. Behind the block it has ended.
 
-
-# ------------------------------------------------------------------------------------------------------------- the lock
-
-
-def holders_of_the_lock() -> list[int]:
-    """The processes that hold the lock of who is in, by whatever call. See proc_locks(5)."""
-    if not LOCK.exists():
-        return []
-    rows = [row.split() for row in Path("/proc/locks").read_text().splitlines() if "->" not in row]
-    return [int(row[4]) for row in rows if row[5].endswith(f":{LOCK.stat().st_ino}")]
-
-
-def as_user(user: str) -> list[str]:
-    """The beginning of a command line that makes the rest of it the user's own."""
-    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
-
-
-@contextmanager
-def stopped_with_the_lock(*command: str, input: str = "") -> Iterator[int]:
-    """Within the block, a process below this command has the lock and does not go on, as after SIGSTOP; yields its pid.
-
-    strace sends the signal where the registry is opened, for which one must have the lock, and then goes away.
+    strace sends the signal, and then goes away.
     """
-    stop = ["--trace=openat", f"--trace-path={REGISTRY}", "--inject=openat:signal=STOP:when=1"]
+    stop = [f"--trace={call}", f"--inject={call}:signal=STOP:when=1", *[f"--trace-path={path}"] * (path is not None)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with tempfile.NamedTemporaryFile("r") as seen:
         line = ["strace", "--follow-forks", f"--output={seen.name}", *stop, *command]
@@ -285,17 +309,33 @@ def stopped_with_the_lock(*command: str, input: str = "") -> Iterator[int]:
             try:
                 # Not before: a tracer that goes away where the signal is only about to come takes it along.
                 wait_for(lambda: "--- stopped by SIGSTOP ---" in Path(seen.name).read_text(), "somebody is stopped")
-                [holder] = holders_of_the_lock()
-                found.append(holder)
+                rows = [row.split() for row in Path(seen.name).read_text().splitlines()]
+                [pid] = {int(row[0]) for row in rows if row[1:4] == ["---", "stopped", "by"]}
+                found.append(pid)
                 tracer.kill()
-                wait_for(lambda: state_of(holder) == "T", "it stays stopped without strace")
-                assert holders_of_the_lock() == [holder]
-                yield holder
+                wait_for(lambda: state_of(pid) == "T", "it stays stopped without strace")
+                yield pid
             finally:
                 tracer.kill()
                 for pid in found:
                     with suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
+                        kill_and_wait(pid)
+
+
+@contextmanager
+def logind_stopped() -> Iterator[None]:
+    """Within the block, logind is there, but does not get to do anything: it learns only behind it who has gone."""
+    pid = int(run("systemctl", "show", LOGIND, "--property=MainPID", "--value").stdout)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def as_user(user: str) -> list[str]:
+    """The beginning of a command line that makes the rest of it the user's own."""
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 
 import pexpect
 import pytest
@@ -15,7 +15,8 @@ import pytest
 from desktop import NOT_ALLOWED, Desktop, askers, waiting_for_an_answer
 from hosts import guarded
 from limits import await_end, descendant, frozen, kill_and_wait, parent_of
-from machine import password_of, wait_for
+from machine import wait_for
+from su import su, su_of_erin
 
 pytest_plugins = ["desktop_fixtures"]
 
@@ -25,15 +26,6 @@ def _rules(rules) -> Iterator[None]:
     rules("SU ASK USER bob,carol\nSSH ASK USER carol,dave\nDEFAULT:OPEN\nREMEMBER:600\nTIMEOUT:3600\n")
     with guarded("su"):  # su-l includes it
         yield
-
-
-def su(user: str, *how: str, caller: str = "erin") -> pexpect.spawn:
-    """Somebody becomes somebody else, up to where the password is typed in."""
-    line = ["-u", caller, "--", "su", *how, user, "-c", "echo i am $(id -un)"]
-    child = pexpect.spawn("runuser", line, encoding="utf-8", timeout=30, env={"PATH": os.environ["PATH"]})
-    child.expect("Password: ")
-    child.sendline(password_of(user))
-    return child
 
 
 @pytest.mark.parametrize("how", [[], ["-"]], ids=["su", "su -"])
@@ -47,7 +39,8 @@ def test_the_dialog_says_who_asked_and_to_become_whom(desktop: Desktop, how: lis
     window.click("Allow")
     erin.expect("i am bob")
     erin.expect(pexpect.EOF)
-    assert any(re.search(r"SU account bob@localhost: ASK, .*: allowed by alice", line) for line in journal())
+    told = r"SU account bob@localhost, asked by erin: ASK, .*: allowed by alice"
+    assert any(re.fullmatch(told, line) for line in journal())
 
 
 def test_who_is_denied_does_not_become_anybody(desktop: Desktop) -> None:
@@ -94,7 +87,7 @@ def test_the_question_goes_with_the_su_that_it_is_about(desktop: Desktop, journa
         window = desktop.question()
         kill_and_wait(pid)
         window.wait_until_gone()
-    said = r"SU account bob@localhost: ASK, refused: .*: the client has gone away"
+    said = r"SU account bob@localhost, asked by erin: ASK, refused: .*: the client has gone away"
     wait_for(lambda: any(re.fullmatch(said, line) for line in journal()), "it is refused")
 
 
@@ -104,8 +97,9 @@ def test_after_account_session_asks_nobody_again(desktop: Desktop, rules, monthl
     desktop.answer("Allow")
     erin.expect("i am bob")
     erin.expect(pexpect.EOF)
-    lines = [line.split()[2:] for line in monthly_log().splitlines()]
-    assert lines == [["SU", "ASK", "bob@localhost", "granted", "pam-accesscontrol.conf:1", "allowed", "by", "alice"]]
+    [line] = monthly_log().splitlines()
+    told = r"SU +ASK +bob@localhost +granted  pam-accesscontrol\.conf:1 asked by erin, allowed by alice"
+    assert re.fullmatch(told, line[21:])
     erin = su("bob")
     desktop.answer("Deny")
     erin.expect_exact(NOT_ALLOWED)
@@ -126,16 +120,6 @@ def test_a_session_without_an_account_before_it_is_asked_about(desktop: Desktop,
 
 
 # ---------------------------------------------------------------- whoever asks may stop the process that asks for them
-
-
-@contextmanager
-def su_of_erin(user: str = "bob") -> Iterator[int]:
-    """Within the block, erin is asked about; the pid of her su."""
-    child = su(user)
-    try:
-        yield descendant(child.pid, "su")
-    finally:
-        child.close(force=True)
 
 
 def stop(pid: int) -> None:
@@ -164,15 +148,12 @@ def test_one_whose_su_is_stopped_has_a_question_as_any_other(desktop: Desktop) -
         assert carol.is_let_in()
 
 
-def test_one_that_is_frozen_while_its_question_is_open_holds_up_nobody_else(desktop: Desktop, journal) -> None:
-    with su_of_erin() as pid, ExitStack() as stack:
+def test_one_that_is_frozen_while_its_question_is_open_holds_up_nobody_else(desktop: Desktop) -> None:
+    with su_of_erin() as pid:
         window = desktop.question()
-        asker = asker_of(pid)
-        stack.enter_context(await_end(asker))
-        stack.enter_context(frozen(pid, asker))
-        carol_is_asked_about(desktop, window)
-        window.wait_until_gone()
-    assert any(f"process {asker} " in line and line.endswith("and was ended") for line in journal())
+        with frozen(pid, asker_of(pid)):
+            carol_is_asked_about(desktop, window)
+            window.wait_until_gone()
 
 
 def test_one_that_is_frozen_in_the_queue_holds_up_nobody_else(desktop: Desktop) -> None:
@@ -182,7 +163,7 @@ def test_one_that_is_frozen_in_the_queue_holds_up_nobody_else(desktop: Desktop) 
         asker = asker_of(pid)
         with frozen(pid, asker):
             carol = desktop.knock("carol")
-            wait_for(lambda: waiting_for_an_answer() == 2 and asker not in askers(), "erin has lost her place to carol")
+            wait_for(lambda: waiting_for_an_answer() == 3, "carol waits behind erin")
             window.click("Allow")
             assert dave.is_let_in()
             desktop.question(window).click("Allow")

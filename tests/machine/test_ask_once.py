@@ -82,7 +82,8 @@ def test_a_deny_is_remembered_as_long(desktop: Desktop, rules, journal) -> None:
     bob = desktop.knock("bob")
     desktop.answer("Deny")
     assert bob.refusal() == desktop.knock("bob").refusal() == NOT_ALLOWED
-    assert [line.endswith("denied by alice") for line in journal() if ", refused" in line] == [True, True]
+    told = [line.rpartition(": ")[2] for line in journal() if ", refused" in line]
+    assert told == ["denied by alice", "earlier Deny by alice"]
     time.sleep(2.1)
     bob = desktop.knock("bob")
     desktop.answer("Allow")
@@ -114,10 +115,28 @@ def test_an_answer_is_for_one_person_one_host_and_one_proof(desktop: Desktop, ru
     bob.comes_in()
     for user, how in SOMEBODY_ELSE.values():
         other = desktop.knock(user, **how)
-        desktop.answer("Deny")
-        assert other.refusal() == NOT_ALLOWED
-        hold_runs_out(user)
+        desktop.answer("Allow")
+        assert other.is_let_in()
     assert desktop.knock("bob").is_let_in()
+    assert not desktop.questions()
+
+
+def test_a_deny_ends_every_allow_of_the_person(desktop: Desktop, rules) -> None:
+    remember(rules, 60)
+    bob = desktop.knock("bob", stay=True)
+    desktop.answer("Allow")
+    bob.comes_in()
+    carol = desktop.knock("carol", stay=True)
+    desktop.answer("Allow")
+    carol.comes_in()
+    by_password = desktop.knock("bob", password="bob-pw")
+    desktop.answer("Deny")
+    assert by_password.refusal() == desktop.knock("bob").refusal() == NOT_ALLOWED
+    hold_runs_out("bob")
+    again = desktop.knock("bob")
+    desktop.answer("Deny")
+    assert again.refusal() == NOT_ALLOWED
+    assert desktop.knock("carol").is_let_in()
 
 
 @pytest.fixture

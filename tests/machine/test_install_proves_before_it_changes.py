@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from host import nobody_is_about_to_leave
-from limits import wait_until_gone
+from limits import SESSIONS, STATE, wait_until_gone
 from machine import flush_auth_log, run, ssh
 from test_install import (
     CHECKOUT,
@@ -77,7 +77,8 @@ def test_the_proof_leaves_no_trace_in_logs_and_state(
     nobody_is_about_to_leave()
     wait_until_gone(["bob"])
     flush_auth_log()
-    state = picture(Path("/run/pam-accesscontrol"), moment=True)
+    places = [STATE, *STATE.iterdir(), SESSIONS / "turn"]
+    state = picture(*places, moment=True)
     journal, authlog, monthly_log = map(request.getfixturevalue, ("journal", "authlog", "monthly_log"))
     pattern, by, _ = BROKEN["ignores in session"]
     said = install(altered(pattern, by)) if outcome == "fails" else install()
@@ -85,7 +86,7 @@ def test_the_proof_leaves_no_trace_in_logs_and_state(
     assert monthly_log() == ""
     assert (journal(), journal("su"), journal("python3")) == ([], [], [])
     assert [line for line in authlog().splitlines() if " tests: mark " not in line] == []
-    assert picture(Path("/run/pam-accesscontrol"), moment=True) == state
+    assert picture(*places, moment=True) == state
 
 
 def test_the_proof_works_where_nothing_was_ever_logged(nothing_installed: None) -> None:

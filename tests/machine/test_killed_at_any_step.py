@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
 
 from desktop import logins_under_way
 from faults import ALL, World
+from host import SUCCESS
 from limits import wait_until_gone
 from machine import ssh, ssh_command, wait_for
 
@@ -28,14 +29,33 @@ def test_a_login_that_is_killed_leaves_its_place_free(world: World, rules) -> No
     for step in world.steps(LOGIN, WHAT_IT_WRITES):
         attempt = world.attempt(LOGIN, step.kills())
         killed += attempt.code == -signal.SIGKILL
-        with (world.root / "run/pam-accesscontrol/lock").open("a") as lock:
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         with world.host("start B scratch bob", "open B"):
             pass
     assert killed > 40
     assert "error in the plugin" not in " ".join(world.syslog())
-    left = {path.name for path in world.registry.parent.iterdir()}
-    assert left <= {"lock", "sessions", "sessions.new"}
+    entries = [path for path in world.sessions.iterdir() if path.name != "turn"]
+    assert len(entries) <= 1  # of the last one, who has just been killed
+    assert len(list((world.sessions / "turn").iterdir())) == 1
+
+
+def test_the_first_login_of_all_that_is_killed_leaves_a_state_folder_that_others_use(world: World, rules) -> None:
+
+    def forget() -> None:
+        for path in world.state.iterdir():
+            shutil.rmtree(path)
+
+    rules(ONE_PLACE)
+    killed = 0
+    steps = world.steps(LOGIN, WHAT_IT_WRITES, afresh=forget)
+    assert {"mkdir", "symlink", "rename"} <= {step.call for step in steps}
+    for step in steps:
+        forget()
+        attempt = world.attempt(LOGIN, step.kills())
+        killed += attempt.code == -signal.SIGKILL
+        with world.host("start B scratch bob", "open B"), world.host("start D scratch alice") as alice:
+            assert alice.do("open D") != SUCCESS
+    assert killed > 40
+    assert "error in the plugin" not in " ".join(world.syslog())
 
 
 def test_an_sshd_that_is_killed_at_any_moment_leaves_its_place_free(rules, nobody) -> None:

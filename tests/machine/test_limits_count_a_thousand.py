@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import functools
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from host import PASSING
-from limits import REGISTRY, known_to_the_plugin, start_of
-from machine import pam, run, ssh_session, wait_for
+from limits import SESSIONS, make_ledger, start_of, write_entry
+from machine import pam, run, wait_for
 
 pytest_plugins = ["limits_fixtures"]
 pytestmark = pytest.mark.usefixtures("nobody")
 
+Write = Callable[..., list[Path]]
 MANY = 1000
 SLEEPERS = f"""
 import os, signal
@@ -30,38 +33,42 @@ signal.pause()
 """
 
 
-@pytest.fixture(scope="module")
-def sleepers() -> Iterator[list[int]]:
-    """A thousand processes."""
+@contextmanager
+def a_thousand_processes() -> Iterator[list[int]]:
+    """Within the block, these live; behind it, they have all ended."""
     line = [sys.executable, "-c", SLEEPERS]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, start_new_session=True) as parent:
         assert parent.stdout
-        yield [int(parent.stdout.readline()) for _ in range(MANY)]
+        pids = [int(parent.stdout.readline()) for _ in range(MANY)]
+        yield pids
         os.killpg(parent.pid, signal.SIGKILL)
+    wait_for(lambda: not any(start_of(pid) > 0 for pid in pids), "they have ended")
+
+
+@pytest.fixture(scope="module")
+def sleepers() -> Iterator[list[int]]:
+    with a_thousand_processes() as pids:
+        yield pids
 
 
 @pytest.fixture
-def write(service) -> Iterator[None]:
+def write(service) -> Iterator[Write]:
+    """write(pids, uid): each of these processes has let in a user of their own or, with step 0, all the same one."""
     service("guarded", PASSING)
-    yield
-    REGISTRY.unlink(missing_ok=True)
+    clear()
+
+    def let_in(pids: list[int], uid: int, step: int = 1, older: int = 0) -> list[Path]:
+        who = [(pid, start_of(pid) - older, number, uid + step * number) for number, pid in enumerate(pids)]
+        return [write_entry("bob", pid, start, turn=turn, uid=of) for pid, start, turn, of in who]
+
+    yield let_in
+    clear()
 
 
-@functools.cache
-def columns() -> list[str]:
-    """What the registry says of one of `users`, taken from a line of the plugin's own."""
-    with ssh_session("bob"):
-        [line] = [line for line in REGISTRY.read_text().splitlines() if "\tbob@" in line]
-    wait_for(lambda: not known_to_the_plugin(), "bob leaves")
-    return line.split("\t")
-
-
-def lines(pids: list[int], uid: int, step: int = 1) -> str:
-    """What the registry has when each of these processes has let in a user of his own or, with step 0, all the same."""
-    rows = []
-    for number, pid in enumerate(pids):
-        rows.append([str(pid), str(start_of(pid)), columns()[2], str(uid + step * number), *columns()[4:]])
-    return "".join("\t".join(row) + "\n" for row in rows)
+def clear() -> None:
+    """Nobody is in, and there is a ledger."""
+    shutil.rmtree(SESSIONS, ignore_errors=True)
+    make_ledger(SESSIONS)
 
 
 def is_let_in(user: str, *phases: str) -> bool:
@@ -69,47 +76,49 @@ def is_let_in(user: str, *phases: str) -> bool:
 
 
 @pytest.mark.parametrize(("limit", "free"), [(MANY + 1, True), (MANY, False), (MANY - 1, False)])
-def test_a_thousand_people(rules, sleepers, write, limit: int, free: bool) -> None:
+def test_a_thousand_people(rules, sleepers, write: Write, limit: int, free: bool) -> None:
     rules(f"ALL OPEN USER ALL\nALL NUMBER GROUP users:{limit}\n")
-    text = lines(sleepers, 20_000)
-    REGISTRY.write_text(text)
+    written = write(sleepers, 20_000)
     assert is_let_in("carol") is free
     assert is_let_in("erin")
-    assert all(line in REGISTRY.read_text() for line in text.splitlines())
+    assert all(entry.is_symlink() for entry in written)
 
 
-def test_a_thousand_people_of_whom_one_leaves(rules, sleepers, write) -> None:
+def test_a_thousand_people_of_whom_one_leaves(rules, sleepers, write: Write) -> None:
     rules(f"ALL OPEN USER ALL\nALL NUMBER GROUP users:{MANY}\n")
-    REGISTRY.write_text(lines(sleepers, 20_000))
-    assert not is_let_in("carol")
-    text = lines(sleepers[1:], 20_001)
     with subprocess.Popen(["sleep", "infinity"]) as leaving:
-        start = start_of(leaving.pid)
-        row = text.splitlines()[0].split("\t")
-        REGISTRY.write_text("\t".join([str(leaving.pid), str(start), row[2], "20000", *row[4:]]) + "\n" + text)
+        write([leaving.pid, *sleepers[1:]], 20_000)
         assert not is_let_in("carol")
         leaving.kill()
     assert is_let_in("carol")
 
 
-def test_a_thousand_sessions_of_one_person_are_one_person(rules, sleepers, write) -> None:
+def test_a_thousand_sessions_of_one_person_are_one_person(rules, sleepers, write: Write) -> None:
     rules("ALL OPEN USER ALL\nALL NUMBER GROUP users:2\n")
-    REGISTRY.write_text(lines(sleepers, 20_000, step=0))
+    write(sleepers, 20_000, step=0)
     assert is_let_in("carol")
     rules("ALL OPEN USER ALL\nALL NUMBER GROUP users:1\n")
     assert not is_let_in("carol")
 
 
 @pytest.mark.parametrize(("limit", "free"), [(MANY + 1, True), (MANY, False)])
-def test_a_thousand_sessions_of_one_user(rules, sleepers, write, limit: int, free: bool) -> None:
+def test_a_thousand_sessions_of_one_user(rules, sleepers, write: Write, limit: int, free: bool) -> None:
     rules(f"ALL OPEN USER ALL\nALL NUMBER USER carol:{limit}\n")
-    REGISTRY.write_text(lines(sleepers, int(run("id", "-u", "carol").stdout), step=0))
+    write(sleepers, int(run("id", "-u", "carol").stdout), step=0)
     assert is_let_in("carol") is free
 
 
-def test_a_thousand_whose_pids_others_have_now_fill_no_place(rules, sleepers, write) -> None:
+def test_a_thousand_whose_pids_others_have_now_fill_no_place(rules, sleepers, write: Write) -> None:
     rules("ALL OPEN USER ALL\nALL NUMBER GROUP users:1\n")
-    rows = [line.split("\t") for line in lines(sleepers, 20_000).splitlines(True)]
-    REGISTRY.write_text("".join("\t".join([row[0], str(int(row[1]) - 1), *row[2:]]) for row in rows))
+    write(sleepers, 20_000, older=1)
     assert is_let_in("carol")
-    assert len(REGISTRY.read_text().splitlines()) < 10
+    assert len(os.listdir(SESSIONS)) < 10
+
+
+def test_a_thousand_who_were_killed_fill_no_place_and_are_swept_by_the_next_one(rules, write: Write) -> None:
+    rules("ALL OPEN USER ALL\nALL NUMBER GROUP users:1\n")
+    with a_thousand_processes() as pids:
+        write(pids, 20_000)
+        assert not is_let_in("carol")
+    assert is_let_in("carol")
+    assert len(os.listdir(SESSIONS)) < 10

@@ -7,6 +7,7 @@ left-over processes keep from ending.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import pytest
 
 from host import PASSING
 from limits import (
+    SESSIONS,
     UNGUARDED,
     await_end,
     children_of,
@@ -79,7 +81,7 @@ def test_a_console_that_is_not_guarded() -> None:
 
 def test_a_session_from_before_the_plugin_forgot_everything() -> None:
     with inside_at_a_console("bob"):
-        Path("/run/pam-accesscontrol/sessions").unlink()
+        shutil.rmtree(SESSIONS)
         assert not is_let_in("carol")
 
 

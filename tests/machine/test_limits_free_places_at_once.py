@@ -7,16 +7,13 @@ sent away once. Nothing is tried twice here.
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import pytest
 
 from host import PASSING, SUCCESS, SYSTEM_ERR, WAYS, passing
 from limits import (
-    LOCK,
     await_end,
     children_of,
     descendant,
@@ -29,7 +26,7 @@ from limits import (
     logind_stopped,
     opener_of,
 )
-from machine import pam, password_of, run, ssh_command, ssh_session, wait_for
+from machine import pam, password_of, run, ssh_session, wait_for
 from odd_host import OddHost
 
 pytest_plugins = ["limits_fixtures"]
@@ -130,61 +127,6 @@ def leaving_while_logind_is_stopped(user: str) -> Iterator[None]:
         with ssh_session(user):
             behind.enter_context(logind_stopped())
         yield
-
-
-def test_one_who_dies_while_he_waits_for_the_lock_takes_no_place() -> None:
-    line, environment = ssh_command("bob")
-    with held_lock() as holder:
-        client = subprocess.Popen(line, env=environment, stderr=subprocess.DEVNULL)
-        waiting = wait_for(lambda: waiters(holder), "the login waits for the lock")
-        for pid in waiting:
-            kill_and_wait(pid)
-    assert client.wait(20) != 0
-    assert known_to_the_plugin() == []
-    assert is_let_in("carol")
-
-
-def test_one_who_dies_with_the_lock_keeps_nobody_waiting() -> None:
-    line, environment = ssh_command("bob")
-    with held_lock() as holder, subprocess.Popen(line, env=environment) as client:
-        wait_for(lambda: waiters(holder), "the login waits for the lock")
-        kill_and_wait(holder)
-        assert client.wait(20) == 0
-
-
-# lockf(3) locks belong to a process, and the plugin ends one that holds it for long: not this one.
-HOLDER = """
-import fcntl, signal, sys
-lock = open(sys.argv[1], "r+")
-fcntl.lockf(lock, fcntl.LOCK_EX)
-print("held", flush=True)
-signal.pause()
-"""
-
-
-@contextmanager
-def held_lock() -> Iterator[int]:
-    """Within the block, a process holds the lock of who is in; yields its pid."""
-    with subprocess.Popen([sys.executable, "-c", HOLDER, LOCK], stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout
-        try:
-            assert holder.stdout.readline() == "held\n"
-            yield holder.pid
-        finally:
-            holder.kill()
-
-
-def waiters(*holders: int) -> list[int]:
-    """The processes that have the lock's file open, but for those that hold the lock."""
-    found = {int(link.parts[2]) for link in Path("/proc").glob("[0-9]*/fd/*") if opens_the_lock(link)}
-    return sorted(found.difference(holders))
-
-
-def opens_the_lock(link: Path) -> bool:
-    try:
-        return link.samefile(LOCK)
-    except OSError:
-        return False
 
 
 def test_of_a_host_that_never_tells_when_its_process_ends(service, monthly_log) -> None:

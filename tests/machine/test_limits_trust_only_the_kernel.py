@@ -1,12 +1,11 @@
 """NUMBER: what lies in the state folder is believed as far as the kernel bears it out; the rest does no harm.
 
-A file that is merely there keeps no place and frees none. What cannot be counted is refused under a limit, and let in,
-with a warning in the log, where there is none.
+An entry that is merely there keeps no place and frees none. What cannot be counted is refused under a limit, and let
+in, with a warning in the log, where there is none.
 """
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
 import socket
@@ -19,16 +18,18 @@ import pytest
 
 from host import PASSING
 from limits import (
-    REGISTRY,
+    SESSIONS,
     STATE,
     UNGUARDED,
+    entries,
     held_session,
     known_to_the_plugin,
+    make_ledger,
     opener_of,
     start_of,
-    wait_until_gone,
+    write_entry,
 )
-from machine import pam, run, ssh_session, wait_for
+from machine import Result, pam, run, ssh_session, wait_for
 
 pytest_plugins = ["limits_fixtures"]
 pytestmark = pytest.mark.usefixtures("nobody")
@@ -39,11 +40,21 @@ CANNOT_COUNT = "it cannot be counted who is in"
 
 @pytest.fixture(autouse=True)
 def guarded(service) -> Iterator[None]:
-    """A service in which it is quick to log in; and a registry in which nothing is left behind the test."""
+    """A service in which it is quick to log in; and a ledger that is there, and gone behind the test."""
     service("guarded", PASSING)
+    clear()
+    make_ledger(SESSIONS)
     yield
-    if REGISTRY.is_file():
-        REGISTRY.unlink()
+    clear()
+
+
+def clear() -> None:
+    """Removes all that is in the state folder, whatever it is."""
+    for path in STATE.iterdir() if STATE.is_dir() else ():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 @pytest.fixture(autouse=True)
@@ -55,20 +66,6 @@ def is_let_in(user: str) -> bool:
     return pam("guarded", user, "acct_mgmt", "open_session", "close_session").returncode == 0
 
 
-@functools.cache
-def columns_for(user: str) -> list[str]:
-    """What the registry says of a user who is in, taken from a line of the plugin's own, but for pid and start."""
-    with ssh_session(user):
-        [line] = [line for line in REGISTRY.read_text().splitlines() if f"\t{user}@" in line]
-    wait_for(lambda: not known_to_the_plugin(), f"{user} leaves")
-    return line.split("\t")[2:]
-
-
-def line_for(user: str, pid: int, start: int) -> str:
-    """The line that the registry has of a user whose session this process opened."""
-    return "\t".join([str(pid), str(start), *columns_for(user)]) + "\n"
-
-
 @contextmanager
 def sleeper() -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(["sleep", "infinity"]) as process:
@@ -78,10 +75,9 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
-def test_a_line_counts_while_its_process_lives() -> None:
+def test_an_entry_counts_while_its_process_lives() -> None:
     with sleeper() as process:
-        line = line_for("bob", process.pid, start_of(process.pid))
-        REGISTRY.write_text(line)
+        write_entry("bob", process.pid, start_of(process.pid))
         assert not is_let_in("carol")
         assert is_let_in("bob")
         assert not is_let_in("carol")
@@ -90,23 +86,21 @@ def test_a_line_counts_while_its_process_lives() -> None:
 
 def test_a_reused_pid_keeps_no_place() -> None:
     with sleeper() as process:
-        line = line_for("bob", process.pid, start_of(process.pid) - 1)
-        REGISTRY.write_text(line)
+        write_entry("bob", process.pid, start_of(process.pid) - 1)
         assert is_let_in("carol")
 
 
 def test_a_pid_that_nobody_has_keeps_no_place() -> None:
     with sleeper() as process:
         gone = process.pid, start_of(process.pid)
-    REGISTRY.write_text(line_for("bob", *gone))
+    entry = write_entry("bob", *gone)
     assert is_let_in("carol")
-    assert "bob" not in REGISTRY.read_text()
+    assert not os.path.lexists(entry)
 
 
 def test_a_process_that_has_ended_and_was_not_reaped_keeps_no_place() -> None:
     with sleeper() as process:
-        line = line_for("bob", process.pid, start_of(process.pid))
-        REGISTRY.write_text(line)
+        write_entry("bob", process.pid, start_of(process.pid))
         process.kill()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         assert is_let_in("carol")
@@ -114,53 +108,75 @@ def test_a_process_that_has_ended_and_was_not_reaped_keeps_no_place() -> None:
 
 def test_a_reused_pid_frees_no_place() -> None:
     with sleeper() as process:
-        right = line_for("bob", process.pid, start_of(process.pid))
-        wrong = line_for("alice", process.pid, start_of(process.pid) + 1)
-        REGISTRY.write_text(wrong + right + wrong)
+        start = start_of(process.pid)
+        write_entry("alice", process.pid, start + 1)
+        right = write_entry("bob", process.pid, start)
+        write_entry("alice", process.pid, start + 2)
         assert not is_let_in("carol")
         assert is_let_in("bob")
         assert not is_let_in("carol")
+        assert right.is_symlink()
 
 
 def test_a_reused_pid_lets_nobody_pass_for_one_who_is_in(service) -> None:
     """Who is in already does not count again, so that must be true of them."""
     service("unguarded", UNGUARDED)
-    columns_for("carol")
-    wait_until_gone(["carol"])
     with sleeper() as process, held_session("unguarded", "bob"):
-        REGISTRY.write_text(line_for("carol", process.pid, start_of(process.pid) - 1))
+        write_entry("carol", process.pid, start_of(process.pid) - 1)
         assert not is_let_in("carol")
-        REGISTRY.write_text(line_for("carol", process.pid, start_of(process.pid)))
+        write_entry("carol", process.pid, start_of(process.pid))
         assert is_let_in("carol")
 
 
-DAMAGE: dict[str, Callable[[str], bytes]] = {
-    "bytes that are no text": lambda line: bytes(range(256)) * 10 + b"\n" + line.encode(),
-    "half a line before": lambda line: line.encode()[:20] + b"\n" + line.encode(),
-    "half a line behind": lambda line: line.encode() + line.encode()[:-5],
-    "nothing but line ends": lambda line: b"\n\r\n\n" + line.encode() + b"\n\n",
-    "a line of ten million characters": lambda line: b"1" * 10_000_000 + b"\n" + line.encode(),
-    "a hundred thousand lines": lambda line: b"1\t2\t3\n" * 100_000 + line.encode(),
-    "numbers of five thousand digits": lambda line: b"\t".join([b"9" * 5000] * 11) + b"\n" + line.encode(),
-    "numbers beyond the kernel's": lambda line: b"\t".join([b"9" * 30] * 11) + b"\n" + line.encode(),
-    "digits that are not ASCII": lambda line: "\t".join(["\u0661\u00b2"] * 11).encode() + b"\n" + line.encode(),
-    "negative numbers": lambda line: b"\t".join([b"-1"] * 11) + b"\n" + line.encode(),
-    "pid nought": lambda line: b"\t".join([b"0"] * 11) + b"\n" + line.encode(),
-    "pid one": lambda line: b"\t".join([b"1"] + [b"0"] * 10) + b"\n" + line.encode(),
-    "a column too many": lambda line: line.encode()[:-1] + b"\tmore\n" + line.encode(),
+def test_a_closed_session_keeps_no_place_though_its_process_lives() -> None:
+    with sleeper() as process:
+        entry = write_entry("bob", process.pid, start_of(process.pid))
+        assert not is_let_in("carol")
+        entry.rename(f"{entry}.left")
+        assert is_let_in("carol")
+
+
+def link(name: str, text: str | bytes) -> None:
+    os.symlink(os.fsencode(text), os.fsencode(SESSIONS / name))
+
+
+TEXT = "1.000 1002 SSH carol@10.1.2.3 - OPEN rules:1 - ,100,"  # of somebody who is in `users`
+
+# What stands beside bob's entry, whose name begins with `at`: the turn, the pid and the start of a process that lives.
+DAMAGE: dict[str, Callable[[str], object]] = {
+    "a name of bytes that are no text": lambda at: os.symlink(TEXT, os.fsencode(SESSIONS) + b"/\xff\xfe.1.2.3"),
+    "a name of half an entry": lambda at: link(at, TEXT),
+    "a name with more behind it": lambda at: link(f"{at}.1.more", TEXT),
+    "a name of 250 characters": lambda at: link("1" * 250, TEXT),
+    "numbers of sixty digits in the name": lambda at: link(".".join(["9" * 60] * 4), TEXT),
+    "numbers beyond the kernel's in the name": lambda at: link("1.9999999999.9999999999999999999", TEXT),
+    "digits that are not ASCII in the name": lambda at: link(".".join(["\u0661\u00b2"] * 4), TEXT),
+    "negative numbers in the name": lambda at: link("-1.-1.-1.-1", TEXT),
+    "a thousand names that are none": lambda at: [link(f"stranger{number}", TEXT) for number in range(1000)],
+    "a text that is none": lambda at: link(f"7{at}", "x"),
+    "half a text": lambda at: link(f"7{at}", TEXT[:20]),
+    "a text of bytes that are no text": lambda at: link(f"7{at}", bytes(range(1, 256)) * 10),
+    "a text of nothing but blanks": lambda at: link(f"7{at}", " " * 8),
+    "a text of 4,095 characters": lambda at: link(f"7{at}", "1" * 4095),
+    "a uid of four thousand digits": lambda at: link(f"7{at}", TEXT.replace("1002", "9" * 4000)),
+    "a negative uid": lambda at: link(f"7{at}", TEXT.replace("1002", "-1002").replace(",100,", ",")),
+    "a column too many": lambda at: link(f"7{at}", TEXT.replace(" OPEN", " OPEN OPEN")),
+    "pid nought": lambda at: link("1.0.0", TEXT),
+    "pid one": lambda at: link("1.1.1", TEXT),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_damage_in_the_registry_costs_nobody_a_place_and_goes_away(damage: str) -> None:
+def test_damage_beside_the_entries_costs_nobody_a_place(damage: str, journal) -> None:
     with sleeper() as process:
-        line = line_for("bob", process.pid, start_of(process.pid))
-        REGISTRY.write_bytes(DAMAGE[damage](line))
+        entry = write_entry("bob", process.pid, start_of(process.pid))
+        at = entry.name if "text" in damage or "uid" in damage or "column" in damage else entry.name.rpartition(".")[0]
+        DAMAGE[damage](at)
         assert not is_let_in("carol")
         assert is_let_in("bob")
-        assert line in REGISTRY.read_text()
-        assert len(REGISTRY.read_bytes()) < 4 * len(line)
+        assert entry.is_symlink()
     assert is_let_in("carol")
+    assert not [line for line in journal() if "error in the plugin" in line or "cannot be counted" in line]
 
 
 def bind_a_socket(path: Path) -> None:
@@ -184,47 +200,133 @@ FOREIGN: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.fixture
+def foreign() -> Iterator[Path]:
+    """A file of root's elsewhere, to which nothing must happen."""
+    path = Path("/root/foreign")
+    path.write_text("as it was")
+    before = sorted(os.listdir("/root"))
+    yield path
+    assert (path.read_text(), sorted(os.listdir("/root"))) == ("as it was", before)
+    path.unlink()
+
+
 @pytest.mark.parametrize("kind", FOREIGN)
-def test_what_is_not_the_plugins_does_no_harm_and_goes_away(kind: str) -> None:
-    Path("/root/foreign").write_text("as it was")
+def test_what_is_not_the_plugins_does_no_harm_in_the_state_folder(kind: str, foreign: Path) -> None:
     shutil.rmtree(STATE)
     STATE.mkdir(mode=0o700)
-    for name in ("stranger", "lock", "sessions", "sessions.new"):
+    for name in ("stranger", "lock", *["sessions"] * (kind != "a folder")):  # a folder is a ledger, or one that is lost
         FOREIGN[kind](STATE / name)
     assert is_let_in("bob")
-    assert all(path.is_file() and not path.is_symlink() for path in STATE.iterdir())
-    assert not (STATE / "stranger").exists()
-    assert Path("/root/foreign").read_text() == "as it was"
     with sleeper() as process:
-        REGISTRY.write_text(line_for("bob", process.pid, start_of(process.pid)))
-        FOREIGN[kind](STATE / "stranger")
+        write_entry("bob", process.pid, start_of(process.pid))
         assert not is_let_in("carol")
+    assert is_let_in("carol")
 
 
-def test_many_who_clear_up_at_once_do_not_get_in_each_others_way(rules) -> None:
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_what_is_not_the_plugins_does_no_harm_among_the_entries(kind: str, foreign: Path) -> None:
+    with sleeper() as gone:
+        name_of_the_dead = f"1.{gone.pid}.{start_of(gone.pid)}"
+    with sleeper() as process:
+        entry = write_entry("bob", process.pid, start_of(process.pid))
+        for name in ("stranger", "turn/stranger", f"1{entry.name}", f"1{entry.name}.left", name_of_the_dead):
+            FOREIGN[kind](SESSIONS / name)
+        assert not is_let_in("carol")
+        assert is_let_in("bob")
+    assert is_let_in("carol")
+
+
+def test_many_who_clear_up_at_once_do_not_get_in_each_others_way(rules, monthly_log) -> None:
+    """What is found ended is told once."""
     rules(OPEN + "ALL NUMBER GROUP users:20\n")
     for _ in range(3):
+        with sleeper() as gone:
+            start = start_of(gone.pid)
+        before = monthly_log(ended=True).count("alice@")
         for number in range(30):
-            (STATE / f"stranger{number}").write_text("")
-            make_a_folder(STATE / f"folder{number}")
+            write_entry("alice", gone.pid, start, turn=number)
         line = ["pamtester", "guarded", "bob", "acct_mgmt", "open_session"]
         clients = [subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(12)]
         assert [client.wait(60) for client in clients] == [0] * 12
+        assert is_let_in("bob")
+        assert monthly_log(ended=True).count("alice@") - before == 30
+    assert not [entry for entry in entries() if entry.user == "alice"]
+
+
+LOST: dict[str, Callable[[Path], object]] = {
+    "its folder is gone": shutil.rmtree,
+    "its folder is empty": lambda turn: [path.unlink() for path in turn.iterdir()],
+    "there are two": lambda turn: (turn / "1000000").symlink_to("-"),
+}
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_where_the_turn_is_lost_nobody_is_counted_until_the_folder_is_removed(how: str, rules, journal) -> None:
+    assert is_let_in("bob")
+    LOST[how](SESSIONS / "turn")
+    assert not is_let_in("bob")
+    [refused] = [line for line in journal() if CANNOT_COUNT in line]
+    assert str(SESSIONS) in refused
+    rules(OPEN)
+    assert is_let_in("bob")
+    assert [line for line in journal() if "let in, but not written down" in line and str(SESSIONS) in line]
+    rules(OPEN + "ALL NUMBER GROUP users:1\n")
+    shutil.rmtree(SESSIONS)
+    assert is_let_in("bob")
+
+
+# ------------------------------------------------------------------------------------------------------ pid namespaces
+
+
+def in_another_pid_namespace(user: str, *operations: str) -> Result:
+    """A PAM transaction of a process whose pids mean something else, and whose /run is the same."""
+    line = ["unshare", "--pid", "--fork", "--mount-proc", "pamtester", "guarded", user, *operations]
+    return run(*line, check=False)
+
+
+def test_who_stands_in_another_pid_namespace_is_refused_under_a_limit_and_sweeps_nothing(rules, journal) -> None:
+    with ssh_session("bob"), sleeper() as gone:
+        dead = write_entry("alice", gone.pid, start_of(gone.pid))
+        gone.kill()
+        gone.wait()
+        before = sorted(os.listdir(SESSIONS))
+        for user in ("bob", "carol"):
+            assert in_another_pid_namespace(user, "acct_mgmt").returncode != 0
+            assert in_another_pid_namespace(user, "open_session", "close_session").returncode != 0
+        assert len([line for line in journal() if CANNOT_COUNT in line and "pid namespace" in line]) == 4
+        rules(OPEN)
+        assert in_another_pid_namespace("carol", "acct_mgmt", "open_session", "close_session").returncode == 0
+        assert set(before) <= set(os.listdir(SESSIONS))
+        assert dead.is_symlink()
+
+
+def test_who_was_let_in_in_another_pid_namespace_and_has_gone_keeps_nobody_out(rules) -> None:
+    """Where no limit counts them; whoever is counted by one is refused there, as above."""
+    rules(OPEN)
+    assert is_let_in("bob")
+    assert in_another_pid_namespace("erin", "acct_mgmt", "open_session").returncode == 0
+    assert in_another_pid_namespace("erin", "acct_mgmt", "open_session", "close_session").returncode == 0
+    rules(OPEN + "ALL NUMBER GROUP users:1\n")
+    assert is_let_in("bob")
+
+
+# --------------------------------------------------------------------------------------------------- the state folder
 
 
 @pytest.fixture
 def no_folder() -> Iterator[None]:
     """The state folder is not there, in this test; what a test puts there is away behind it."""
 
-    def clear() -> None:
+    def remove() -> None:
         if STATE.is_symlink() or STATE.is_file():
             STATE.unlink()
         elif STATE.exists():
             shutil.rmtree(STATE)
 
-    clear()
+    remove()
     yield
-    clear()
+    remove()
     STATE.mkdir(mode=0o700)
 
 
@@ -233,6 +335,7 @@ def test_a_state_folder_that_is_missing_is_made(no_folder) -> None:
         assert not is_let_in("carol")
         about = STATE.stat()
         assert (about.st_uid, about.st_mode) == (0, 0o40700)
+        assert {path.stat().st_mode for path in STATE.iterdir()} == {0o40700}
 
 
 @contextmanager
@@ -267,16 +370,16 @@ def test_a_state_folder_that_cannot_be_trusted(no_folder, rules, journal, what: 
 
 
 @pytest.fixture
-def small_folder(no_folder) -> Iterator[Path]:
-    """The state folder is a file system of its own, of a few pages: yields a file that fills it when it grows."""
+def small_folder(no_folder) -> Iterator[None]:
+    """The state folder is a file system of its own, of a few pages and files."""
     STATE.mkdir()
-    run("mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "tests", str(STATE))
-    yield STATE / "lock"
+    run("mount", "-t", "tmpfs", "-o", "size=64k,nr_inodes=30,mode=700", "tests", str(STATE))
+    yield
     run("umount", "--lazy", str(STATE))
 
 
-def fill(path: Path) -> None:
-    with open(path, "ab", buffering=0) as file:
+def fill_with_bytes() -> None:
+    with open(STATE / "filler", "wb", buffering=0) as file:
         try:
             while True:
                 file.write(bytes(4096))
@@ -284,36 +387,85 @@ def fill(path: Path) -> None:
             pass
 
 
-def test_a_full_run_refuses_under_a_limit_and_lets_in_without_one(small_folder, rules, journal) -> None:
+def fill_with_files() -> None:
+    try:
+        for number in range(1000):
+            (STATE / f"filler{number}").touch()
+    except OSError:
+        pass
+
+
+def empty_again() -> None:
+    for path in STATE.glob("filler*"):
+        path.unlink()
+
+
+@pytest.fixture
+def in_many_groups(small_folder) -> Iterator[None]:
+    """carol is in so many groups that her entry has no room in an inode."""
+    names = [f"tests{number}" for number in range(40)]
+    with open("/etc/group", "r+", encoding="utf-8") as file:
+        before = file.read()
+        file.write("".join(f"{name}:x:{70_000 + number}:carol\n" for number, name in enumerate(names)))
+    yield
+    Path("/etc/group").write_text(before)
+
+
+@pytest.mark.parametrize("fill", [fill_with_files, fill_with_bytes])
+def test_a_full_run_refuses_under_a_limit_and_lets_in_without_one(in_many_groups, rules, journal, fill) -> None:
     rules(OPEN + "ALL NUMBER GROUP users:2\n")
     with ssh_session("bob"):
-        written = REGISTRY.read_text()
-        fill(small_folder)
+        written = sorted(os.listdir(SESSIONS))
+        fill()
         assert not is_let_in("carol")
         assert [line for line in journal() if CANNOT_COUNT in line and "No space left on device" in line]
-        assert REGISTRY.read_text() == written
+        assert sorted(os.listdir(SESSIONS)) == written
         rules(OPEN)
         assert is_let_in("carol")
         assert [line for line in journal() if "let in, but not written down" in line and "No space left" in line]
-        assert REGISTRY.read_text() == written
+        assert sorted(os.listdir(SESSIONS)) == written
         rules(OPEN + "ALL NUMBER GROUP users:1\n")
-        os.truncate(small_folder, 0)
+        empty_again()
         assert not is_let_in("carol")
         assert known_to_the_plugin() == ["bob"]
+        rules(OPEN + "ALL NUMBER GROUP users:2\n")
+        assert is_let_in("carol")
 
 
-def test_a_place_is_given_back_by_the_end_of_the_process_where_run_is_full(small_folder) -> None:
+def test_a_run_that_is_full_of_bytes_keeps_nobody_out_whose_entry_needs_none(small_folder, rules) -> None:
+    with ssh_session("bob"):
+        fill_with_bytes()
+        assert not is_let_in("carol")
+        rules(OPEN + "ALL NUMBER GROUP users:2\n")
+        assert is_let_in("carol")
+
+
+def test_a_run_that_was_full_from_the_start_is_used_once_it_is_not(small_folder, rules) -> None:
+    """A folder that could be made in part only is no ledger, and is not taken for one."""
+    fill_with_files()
+    for path in sorted(STATE.glob("filler*"))[:8]:
+        is_let_in("bob")  # each time, the folder gets a step further
+        path.unlink()
+    empty_again()
+    assert is_let_in("bob")
+    with ssh_session("bob"):
+        assert not is_let_in("carol")
+
+
+def test_a_place_is_given_back_where_run_is_full(small_folder) -> None:
     with ssh_session("bob"):
         opener = opener_of("bob")
-        fill(small_folder)
+        fill_with_bytes()
+        fill_with_files()
+    wait_for(lambda: not known_to_the_plugin(), "bob's session is closed")
     wait_for(lambda: start_of(opener) < 0, "bob's sshd ends")
-    os.truncate(small_folder, 0)
+    empty_again()
     assert is_let_in("carol")
 
 
 def test_no_error_in_the_plugin_is_behind_any_of_this(journal) -> None:
-    assert is_let_in("carol")
-    for text in (b"\xff" * 100, b"1\t" * 10 + b"\n", b"\t".join([b"9" * 5000] * 11) + b"\n"):
-        REGISTRY.write_bytes(text)
-        assert is_let_in("carol")
+    with sleeper() as process:
+        for number, text in enumerate((b"\xff" * 100, b"1 " * 8 + b"1", b" ".join([b"9" * 400] * 9))):
+            link(f"{number}.{process.pid}.{start_of(process.pid)}", text)
+            assert is_let_in("carol")
     assert not [line for line in journal() if "error in the plugin" in line]

@@ -126,7 +126,8 @@ def test_root_is_told_why_su_refuses(rules, journal) -> None:
     refused = run("su", "bob", "-c", "id -un", check=False)
     assert (refused.returncode, refused.stdout) == (1, "Access denied: bob may not log in over SU.\n")
     told = [line for line in journal() if line.startswith("SU ")]
-    assert told == ["SU account bob@localhost: CLOSE, refused: pam-accesscontrol.conf:2: SU CLOSE USER bob"]
+    why = "CLOSE, refused: pam-accesscontrol.conf:2: SU CLOSE USER bob"
+    assert told == [f"SU account bob@localhost, asked by root: {why}"]
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,18 @@
-"""A login that is stopped or frozen with the lock of who is in in its hand keeps nobody: all others go on.
+"""A login that is stopped or frozen, at whatever step, keeps nobody: all others get in and out, and are counted right.
 
-Whoever runs a guarded su can freeze what it starts, by their cgroup. Whoever waits for such a holder ends it after a
-quarter of a second. Nobody is refused for it, whether a limit counts them or not.
+Whoever runs a guarded su can stop what it starts, and freeze it by its cgroup; and by `loginctl kill-session` root's
+own process behind their ssh session. What it keeps is a place for itself, where it has already taken one.
 """
 
 from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,21 +20,30 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from host import PASSING
+from faults import ALL, World
+from host import PASSING, SUCCESS
 from hosts import guarded
 from limits import (
+    LOGIND_SESSIONS,
+    SESSIONS,
     as_user,
     frozen,
+    known_to_the_plugin,
+    needs_logind,
+    read,
     refusal,
     start_of,
-    stopped_with_the_lock,
+    state_of,
+    stopped_at,
     wait_until_gone,
+    write_entry,
 )
-from machine import KEYS, pam, password_of, run, ssh, ssh_session, terminal_of, wait_for
+from machine import KEYS, pam, password_of, run, ssh, ssh_command, ssh_session, terminal_of, wait_for
 
-pytest_plugins = ["limits_fixtures"]
+pytest_plugins = ["faults_fixtures", "limits_fixtures"]
 
 RULES = "DEFAULT:OPEN\nSSH NUMBER GROUP ALL:50\nSSH NUMBER USER bob:50\n"
+FULL = "Access denied: users: 1 of 1 are logged in."
 SU_ERIN = [*as_user("erin"), "su", "erin", "-c", "true"]
 HOW = ["stopped", "frozen"]
 
@@ -41,7 +52,7 @@ HOW = ["stopped", "frozen"]
 def _guarded(rules, service, nobody) -> Iterator[None]:
     rules(RULES)
     service("guarded", PASSING)
-    assert pam("guarded", "bob", "open_session", "close_session").returncode == 0  # so that there is a registry
+    assert pam("guarded", "bob", "open_session", "close_session").returncode == 0  # so that there is a ledger
     with guarded("su"):
         yield
     wait_until_gone(["bob", "carol", "erin", "root"])
@@ -56,26 +67,6 @@ def _roots_key() -> Iterator[None]:
     shutil.copy(KEYS / "carol.pub", place)
     yield
     place.unlink() if before is None else place.write_text(before)
-
-
-@contextmanager
-def erin_holds_the_lock(how: str) -> Iterator[int]:
-    with stopped_with_the_lock(*SU_ERIN, input=password_of("erin") + "\n") as pid:
-        if how == "stopped":
-            yield pid
-        else:
-            with frozen(pid):
-                yield pid
-
-
-def test_one_that_is_frozen_is_told_from_one_that_is_slow() -> None:
-    """Or 40 su of one user's, each frozen while it holds the lock, would keep all others for as many patiences."""
-    ask = "import sys; sys.path.insert(0, '/usr/lib/pam-accesscontrol'); import accesscontrol as it"
-    told = ["/usr/bin/python3", "-I", "-c", f"{ask}; print(it.is_frozen(int(sys.argv[1])))"]
-    with subprocess.Popen(["sleep", "1000"]) as sleeping:
-        assert run(*told, str(sleeping.pid)).stdout == "False\n"
-        with frozen(sleeping.pid):
-            assert run(*told, str(sleeping.pid)).stdout == "True\n"
 
 
 def root_gets_in_at_the_console() -> bool:
@@ -95,60 +86,186 @@ OTHERS: dict[str, Callable[[], bool]] = {
 }
 
 
+# ------------------------------------------------------------------------------------- an su of erin's, where it stands
+
+
+# What erin's su has done last, as a system call and, where that is told from others by it, a path.
+MOMENTS: dict[str, tuple[str, str]] = {
+    "has read the turn": ("getdents64", "turn"),
+    "has listed the entries": ("getdents64", "."),
+    "has read an entry": ("readlink", "living"),
+    "has made its entry": ("symlink", ""),
+    "has renamed the turn": ("rename", ""),
+    "has removed the entry of somebody who is gone": ("unlink", "gone"),
+}
+
+
+def a_pid_of_nobody() -> int:
+    with subprocess.Popen(["true"]) as process:
+        return process.pid
+
+
+@contextmanager
+def erin_stands_still(how: str, moment: str) -> Iterator[int]:
+    """Within the block, erin's su does, where it has come so far; alice's session is there, and what is left of one."""
+    call, place = MOMENTS[moment]
+    with subprocess.Popen(["sleep", "infinity"]) as living:
+        paths = {
+            "turn": SESSIONS / "turn",
+            ".": SESSIONS,
+            "living": write_entry("alice", living.pid, start_of(living.pid)),
+            "gone": write_entry("alice", a_pid_of_nobody(), 1),
+        }
+        try:
+            with stopped_at(call, paths.get(place), *SU_ERIN, input=password_of("erin") + "\n") as pid:
+                if how == "stopped":
+                    yield pid
+                else:
+                    with frozen(pid):
+                        yield pid
+        finally:
+            living.kill()
+
+
 @pytest.mark.usefixtures("_roots_key")
-@pytest.mark.parametrize("who", OTHERS)
+@pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("how", HOW)
-def test_who_logs_in_gets_in(how: str, who: str, journal) -> None:
-    with erin_holds_the_lock(how) as holder:
-        start = start_of(holder)
-        assert OTHERS[who]()
-        assert start_of(holder) != start
+def test_who_logs_in_gets_in_and_nobody_is_ended_for_it(how: str, moment: str, rules, journal) -> None:
+    rules(f"{RULES}ALL NUMBER USER erin:50\n")
+    with erin_stands_still(how, moment) as pid:
+        start = start_of(pid)
+        for who, gets_in in OTHERS.items():
+            assert gets_in(), who
+        assert start_of(pid) == start
     assert not [line for line in journal() if "refused" in line or "not written down" in line]
 
 
+@pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("how", HOW)
-def test_who_logs_out_gives_the_place_back(how: str, rules, journal) -> None:
-    rules("DEFAULT:OPEN\nSSH NUMBER GROUP users:1\n")
-    with ssh_session("bob") as bob:
-        with erin_holds_the_lock(how) as holder:
-            bob.stdin.close()
-            wait_for(lambda: start_of(holder) < 0, "whoever holds the lock is ended")
+def test_who_logs_out_gives_the_place_back_and_who_is_counted_is_counted_right(
+    how: str, moment: str, rules, journal
+) -> None:
+    """alice is in besides, and erin, who is in no group, may be."""
+    rules("DEFAULT:OPEN\nSSH NUMBER GROUP users:2\nALL NUMBER USER erin:50\n")
+    full = FULL.replace("1", "2")
+    with ssh_session("bob") as bob, erin_stands_still(how, moment):
+        assert refusal(ssh("carol")) == full
+        assert refusal(ssh("bob")) == ""
+        bob.stdin.close()
         wait_until_gone(["bob"])
-        assert refusal(ssh("carol")) == ""
-    assert not [line for line in journal() if "refused" in line or "given back" in line]
-
-
-@pytest.mark.parametrize("how", HOW)
-def test_the_log_tells_who_was_ended(how: str, journal) -> None:
-    with erin_holds_the_lock(how) as holder:
+        with ssh_session("carol"):
+            assert refusal(ssh("bob")) == full
+        wait_until_gone(["carol"])
         assert refusal(ssh("bob")) == ""
-    assert [line for line in journal() if str(holder) in line and "lock" in line]
+    assert not [line for line in journal() if "given back" in line or "not written down" in line]
 
 
-@pytest.mark.parametrize("how", HOW)
-def test_who_is_counted_is_counted_right(how: str, rules) -> None:
-    rules("DEFAULT:OPEN\nSSH NUMBER GROUP users:1\n")
-    with ssh_session("bob"), erin_holds_the_lock(how):
-        assert refusal(ssh("carol")) == "Access denied: users: 1 of 1 are logged in."
-        assert refusal(ssh("bob")) == ""
-    with ssh_session("carol"):
-        assert refusal(ssh("bob")) == "Access denied: users: 1 of 1 are logged in."
+# ---------------------------------------------------------------------------------------- a login, at each of its steps
 
 
-def test_a_holder_runs_before_others() -> None:
-    """Or it would have the lock for as long as somebody's own programs keep it from the CPU, at the lowest priority."""
-    lowest = ["chrt", "--idle", "0", "nice", "-n", "19"]
-    with stopped_with_the_lock(*lowest, *SU_ERIN, input=password_of("erin") + "\n") as holder:
-        assert (os.sched_getscheduler(holder), os.getpriority(os.PRIO_PROCESS, holder)) == (os.SCHED_OTHER, -20)
+LOGIN = ["start A scratch carol", "acct A", "open A", "close A", "end A"]
+CALLS = {"getdents64", "readlink", "symlink", "rename", "unlink", "utimensat"}  # all but those that open and look
+IN_THE_STATE_FOLDER = re.compile(r"/run/pam-accesscontrol")
 
 
-def test_a_holder_that_goes_on_in_time_is_let_alone(tmp_path: Path) -> None:
-    went_on = tmp_path / "went-on"
-    with stopped_with_the_lock("su", "root", "-c", f"touch {went_on}") as holder:
-        with subprocess.Popen(["pamtester", "guarded", "bob", "open_session"], stdout=subprocess.DEVNULL) as bob:
-            os.kill(holder, signal.SIGCONT)
-            assert bob.wait(60) == 0
-        wait_for(went_on.exists, "it goes on")
+def test_stopped_at_any_step_and_continued_all_are_counted_right(world: World, rules) -> None:
+    """With two places, of which bob has one: whoever is faster has the other, carol, who is stopped, or alice."""
+    rules("ALL OPEN USER ALL\nALL NUMBER GROUP users:2\n")
+
+    def somebody_has_gone() -> None:
+        for path in world.sessions.glob("*.*.*"):
+            if path.name.endswith(".left") or " bob@" not in os.readlink(path):
+                path.unlink()  # or there would be more to read than the last time
+        write_entry("dave", a_pid_of_nobody(), 1, folder=world.sessions)
+
+    def is_in(user: str, left: bool = False) -> bool:
+        found = [path for path in world.sessions.glob("*.*.*") if path.name.endswith(".left") is left]
+        return any(f" {user}@" in os.readlink(path) for path in found)
+
+    with world.host("start B scratch bob", "open B"):
+        steps = world.steps(LOGIN, IN_THE_STATE_FOLDER, afresh=somebody_has_gone)
+        steps = [step for step in steps if IN_THE_STATE_FOLDER.search(step.text) and step.call in CALLS]
+        assert {step.call for step in steps} == CALLS
+        outcomes = set()
+        for step in steps:
+            somebody_has_gone()
+            with world.stopped_at(LOGIN, step) as (_, go_on), world.host("start D scratch alice") as alice:
+                with world.host("start C scratch bob", "acct C", "open C", "close C"):  # who is in already
+                    pass
+                with world.host("start E scratch erin", "acct E", "open E", "close E"):  # whom nothing limits
+                    pass
+                carol_is_in, carol_has_left = is_in("carol"), is_in("carol", left=True)
+                assert (alice.do("open D") == SUCCESS) is not carol_is_in, step
+                assert is_in("alice") is not carol_is_in, step
+                carol_was_let_in = go_on()[2] == SUCCESS
+                assert carol_was_let_in is (carol_is_in or carol_has_left), step
+                if carol_is_in:
+                    assert alice.do("open D") == SUCCESS, step  # carol has gone
+                outcomes.add((carol_is_in, carol_was_let_in))
+        assert outcomes == {(False, False), (True, True), (False, True)}
+    assert not [line for line in world.syslog() if "not written down" in line or "given back" in line]
+
+
+# -------------------------------------------------------------------------------------- an ssh session, by its own user
+
+
+def session_of(user: str) -> tuple[str, int] | None:
+    """The name and the leader of the one session of a user that is open, in logind's eyes."""
+    for path in LOGIND_SESSIONS.glob("*[!f]"):
+        facts = dict(line.partition("=")[::2] for line in read(path).splitlines())
+        if (facts.get("USER"), facts.get("CLASS")) == (user, "user") and facts.get("STATE") != "closing":
+            return path.name, int(facts["LEADER"])
+    return None
+
+
+def others_come_and_go() -> None:
+    for who, gets_in in OTHERS.items():
+        if who != "bob, whom two limits count, over ssh":
+            assert gets_in(), who
+
+
+@needs_logind
+@pytest.mark.usefixtures("_roots_key")
+@pytest.mark.parametrize("when", ["begins", "ends"])
+@pytest.mark.parametrize("name", ["STOP", "KILL"])
+def test_an_ssh_session_whose_processes_its_user_stops_or_kills(name: str, when: str, rules, journal) -> None:
+    """At random moments in which it begins or ends; root's own process behind it is one of them."""
+    rules("DEFAULT:OPEN\nALL NUMBER GROUP users:2\n")
+    seed = random.randrange(1 << 30)
+    chance = random.Random(seed)
+    line, environment = ssh_command("bob", "echo in; cat")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    reached_roots = 0
+    for _ in range(60 if ALL else 8):
+        with subprocess.Popen(line, env=environment, **pipes) as client:
+            assert client.stdin and client.stdout
+            session, opener = wait_for(lambda: session_of("bob"), "logind knows bob's session")
+            if when == "ends":
+                client.stdout.readline()
+            signaller = subprocess.Popen([*as_user("bob"), "loginctl", "kill-session", session, f"--signal={name}"])
+            time.sleep(chance.uniform(0, 0.1))  # not for an event: it is the moment of the signal that is at random
+            if when == "ends":
+                client.stdin.close()
+            signaller.wait()
+            others_come_and_go()
+            if state_of(opener) == "T":
+                reached_roots += 1
+                os.kill(opener, signal.SIGCONT)
+                run(*as_user("bob"), "loginctl", "kill-session", session, "--signal=CONT", check=False)
+            client.kill()
+        wait_for(lambda: "bob" not in known_to_the_plugin(), "bob has gone")
+        run("loginctl", "terminate-session", session, check=False)  # which logind may take for open for ever (measured)
+        wait_until_gone(["bob"])
+        with ssh_session("carol"), ssh_session("alice"):
+            assert refusal(ssh("bob")) == FULL.replace("1", "2"), f"with the seed {seed}"
+        wait_until_gone(["alice", "carol"])
+        assert refusal(ssh("bob")) == "", f"with the seed {seed}"
+        wait_until_gone(["bob"])
+    assert name == "KILL" or reached_roots, f"with the seed {seed}"
+    assert not [line for line in journal() if "not written down" in line or "cannot be counted" in line]
+
+
+# ---------------------------------------------------------------------------------------------------- erin, without end
 
 
 # Eight su at a time, each stopped at a moment at random for ever, until nobody reads what this says any more.
@@ -189,5 +306,6 @@ def test_erin_who_stops_one_su_after_the_other_keeps_nobody_out(journal) -> None
             erin.kill()
             for pid in map(int, run("pgrep", "--full", "^su erin -c true", check=False).stdout.split()):
                 os.kill(pid, signal.SIGKILL)
-    refused = [line for line in journal() if "refused" in line and "erin@" not in line]
+    erins = "erin@", "the program that called PAM has ended"  # a su of hers, which was killed
+    refused = [line for line in journal() if "refused" in line and not any(it in line for it in erins)]
     assert not refused, f"{refused}, with the seed {seed}"

@@ -5,15 +5,17 @@ No login does: one that asks ends, with an answer or without, and all others go 
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from desktop import AUTOLOGIN, Desktop, active_session, alice_is_there
+from desktop import AUTOLOGIN, Desktop, active_session, alice_is_there, askers
 from fuse import file_system_that_hangs
-from limits import STATE, as_user, gets_in, read
+from limits import STATE, as_user, gets_in
 from machine import run, wait_for
 
 pytest_plugins = ["desktop_fixtures"]
@@ -96,7 +98,7 @@ def test_where_the_display_is_looked_for(desktop: Desktop, process_that_hangs, r
     rules("SSH ASK USER bob\nDEFAULT:OPEN\nREMEMBER:0\nSSH NUMBER GROUP ALL:50\n")
     process_that_hangs()
     bob = desktop.knock("bob")
-    wait_for(lambda: read(STATE / "queue"), "bob is asked about")
+    wait_for(askers, "bob is asked about")
     assert gets_in("carol")
     assert bob.refusal() == COULD_NOT_BE_ASKED
     assert gets_in("carol")
@@ -106,7 +108,7 @@ def test_where_the_window_itself_hangs(desktop: Desktop, windows_that_hang, rule
     rules("SSH ASK USER bob\nDEFAULT:OPEN\nREMEMBER:0\n")
     windows_that_hang()
     bob = desktop.knock("bob")
-    wait_for(lambda: read(STATE / "queue"), "bob is asked about")
+    wait_for(askers, "bob is asked about")
     assert gets_in("carol")
     assert bob.refusal() == COULD_NOT_BE_ASKED
 
@@ -127,5 +129,5 @@ def test_where_the_notice_hangs_that_waits_for_the_end(desktop: Desktop, windows
 
 def notices() -> list[int]:
     """The processes that the plugin has written down as those that wait to show a notice."""
-    rows = [line.split("\t") for line in read(STATE / "answers").splitlines()]
-    return [int(row[9]) for row in rows if row[9] != "0"]
+    told = [json.loads(os.readlink(path)) for path in (STATE / "windows").glob("notice-*")]
+    return [window["pid"] for window in told]

@@ -30,7 +30,8 @@ def test_a_deny_that_holds_refuses(desktop: Desktop, rules) -> None:
     assert login.refusal()
     told = run("pam-accesscontrol", "explain", "SSH", "bob", "192.0.2.7", check=False)
     assert told.returncode == REFUSED
-    assert re.match(r"refused, since a refusal by the owner holds for [\d mins]+ more: bob over SSH from ", told.stdout)
+    why = r"refused, since an earlier Deny by alice holds for [\d mins]+ more: bob over SSH from "
+    assert re.match(why, told.stdout)
     assert run("pam-accesscontrol", "explain", "SSH", "carol", "10.1.2.3", check=False).returncode == ASKED
 
 

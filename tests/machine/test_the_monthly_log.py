@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from host import PASSING, SUCCESS, host, nobody_is_about_to_leave
+from limits import SESSIONS
 from machine import run, ssh, ssh_session, wait_for
 
 
@@ -23,7 +25,7 @@ def log_file() -> Path:
 def _another_place() -> Iterator[None]:
     """The log is out of the way, so that a test may put there what it likes."""
     aside = Path("/var/log/aside")
-    Path("/run/pam-accesscontrol/sessions").unlink(missing_ok=True)  # or who is found ended is told of there
+    shutil.rmtree(SESSIONS, ignore_errors=True)  # or who is found ended is told of there
     if log_file().exists():
         log_file().rename(aside)
     yield
@@ -159,7 +161,7 @@ def test_where_it_cannot_be_written_the_rules_decide_all_the_same(plant, rules, 
 
 
 def test_where_var_log_is_read_only_the_rules_decide_all_the_same(rules, journal, monthly_log) -> None:
-    Path("/run/pam-accesscontrol/sessions").unlink(missing_ok=True)
+    shutil.rmtree(SESSIONS, ignore_errors=True)
     rules("ALL OPEN USER bob\n")
     read_only = "mount --bind /var/log /var/log && mount -o remount,bind,ro /var/log && exec pamtester scratch $0 $1"
     assert run("unshare", "--mount", "sh", "-c", read_only, "bob", "open_session", check=False).returncode == 0

@@ -5,16 +5,22 @@ Once the plugin was one file, /lib/security/accesscontrol.py, which the PAM line
 
 from __future__ import annotations
 
+import json
+import operator
 import re
 import shutil
 import signal
+import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from machine import run, ssh, ssh_session
+from faults import World
+from limits import STATE, entries, read, refusal, wait_until_gone
+from machine import run, ssh, ssh_session, wait_for
 from odd_host import OddHost
 from test_install import (
     CACHE,
@@ -43,6 +49,8 @@ from test_install import (
 
 __all__ = ["_put_back", "_su_refuses_without_delay", "altered", "quick", "stepper"]  # fixtures
 
+
+pytest_plugins = ["faults_fixtures", "limits_fixtures"]
 
 MARK = "# pam-accesscontrol\n"
 
@@ -135,16 +143,18 @@ def test_logins_in_the_midst_of_upgrades_are_judged(quick: Path) -> None:
     install(quick)
     as_one_file()
     wrong: list[str] = []
+    rounds = [0, 0]
     done = threading.Event()
 
-    def log_in() -> None:
+    def log_in(number: int) -> None:
         while not done.is_set():
+            rounds[number] += 1
             bob = run("pamtester", "sshd", "bob", "acct_mgmt", "open_session", "close_session", check=False)
             carol = run("pamtester", "sshd", "carol", "acct_mgmt", check=False)
             if bob.returncode != 0 or carol.returncode == 0:
                 wrong.append(bob.stderr + carol.stdout)
 
-    threads = [threading.Thread(target=log_in) for _ in range(2)]
+    threads = [threading.Thread(target=log_in, args=(number,)) for number in range(2)]
     for thread in threads:
         thread.start()
     try:
@@ -152,6 +162,9 @@ def test_logins_in_the_midst_of_upgrades_are_judged(quick: Path) -> None:
             assert install(quick).returncode == 0
             LOADER.with_name("one-file").write_bytes(MODULE.read_bytes())
             LOADER.with_name("one-file").rename(LOADER)  # as an older install.sh would
+            # A login that has opened the loader of before is still to import the module.
+            over = [number + 1 for number in rounds]
+            wait_for(lambda over=over: all(map(operator.ge, rounds, over)), "the logins of before are over")
             shutil.rmtree(CACHE)
             MODULE.unlink()
     finally:
@@ -254,3 +267,112 @@ def test_a_session_of_the_old_lines_is_closed_as_ever(su_and_sudo: dict[Path, st
         assert install().returncode == 0
         assert host.do("close B") == 0
     assert [line.split()[5] for line in monthly_log().splitlines() if " SU " in line] == ["granted", "closed"]
+
+
+# ------------------------------------------------------- who is in, as the version before wrote it down: version_2_0.py
+
+STILL_THE_OLD_CODE = Path("/run/tests-closed")  # how version_2_0.py's close of a session went
+FULL = "Access denied: users: 2 of 2 are logged in."
+TAKES_OVER = re.compile(r"/run/pam-accesscontrol")
+LIMITED = "ALL OPEN USER ALL\nALL NUMBER GROUP users:2\n"
+
+
+@pytest.fixture
+def state_of_before(_put_back: None, nobody: None, rules) -> Iterator[None]:
+    """The version before is installed, for sshd and in these few lines, and nobody is in."""
+    rules(LIMITED)
+    shutil.rmtree(STATE)
+    LOADER.with_name("old").write_text(Path(__file__).with_name("version_2_0.py").read_text())
+    LOADER.with_name("old").rename(LOADER)
+    STILL_THE_OLD_CODE.unlink(missing_ok=True)
+    yield
+    shutil.rmtree(STATE)
+    STATE.mkdir(mode=0o700)
+
+
+def test_who_was_in_before_is_counted(state_of_before: None) -> None:
+    with ssh_session("bob"):
+        assert (STATE / "sessions").is_file()
+        assert install().returncode == 0
+        with ssh_session("carol"):
+            assert refusal(ssh("alice")) == FULL
+            assert refusal(ssh("bob")) == ""
+            [bob] = [session for session in open_sessions() if session["who"] == "bob@10.1.2.3"]
+            assert (bob["service"], bob["rule"]) == ("SSH", "pam-accesscontrol.conf:1")
+            assert time.time() - 60 < bob["since"] <= time.time()
+        wait_until_gone(["carol"])
+        assert refusal(ssh("alice")) == ""
+
+
+def open_sessions() -> list[dict[str, object]]:
+    return json.loads(run("pam-accesscontrol", "status", "--json").stdout)["in"]
+
+
+def test_its_end_by_the_code_of_before_frees_its_place_and_loses_nobody_elses(state_of_before: None) -> None:
+    with ssh_session("bob") as bob:
+        assert install().returncode == 0
+        with ssh_session("carol"):
+            carols = [entry for entry in entries() if entry.user == "carol"]
+            assert refusal(ssh("alice")) == FULL
+            before = sorted(path.name for path in STATE.iterdir())
+            bob.stdin.close()
+            wait_for(lambda: read(STILL_THE_OLD_CODE), "the old code closes bob's session")
+            wait_until_gone(["bob"])
+            assert "not a folder of root's alone" in STILL_THE_OLD_CODE.read_text()
+            assert sorted(path.name for path in STATE.iterdir()) == before
+            assert [entry for entry in entries() if entry.user == "carol"] == carols
+            with ssh_session("alice"):
+                assert refusal(ssh("bob")) == FULL
+
+
+def test_one_who_left_before_the_first_login_of_the_new_version_has_no_place(state_of_before: None) -> None:
+    with ssh_session("bob"):
+        assert install().returncode == 0
+    wait_for(lambda: read(STILL_THE_OLD_CODE), "the old code closes bob's session")
+    assert STILL_THE_OLD_CODE.read_text() == "written down\n"
+    wait_until_gone(["bob"])
+    with ssh_session("carol"), ssh_session("alice"):
+        assert refusal(ssh("bob")) == FULL
+
+
+def test_many_who_come_at_once_after_it_are_counted_right(state_of_before: None, rules) -> None:
+    """Of those two who are in already, four times six, nobody is refused; of others, nobody gets in."""
+    with ssh_session("bob"), ssh_session("carol"):
+        assert install().returncode == 0
+        kept = {path.name: path.read_bytes() for path in STATE.iterdir()}
+        for _ in range(4):
+            shutil.rmtree(STATE)
+            STATE.mkdir(mode=0o700)
+            for name, text in kept.items():
+                (STATE / name).write_bytes(text)
+            line = ["pamtester", "sshd"]
+            people = ["bob", "carol", "alice"] * 6
+            quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            clients = [subprocess.Popen([*line, it, "open_session", "close_session"], **quiet) for it in people]
+            assert [client.wait(60) == 0 for client in clients] == [user != "alice" for user in people]
+            assert sorted(path.name for path in STATE.iterdir()) == ["lock", "sessions"]
+
+
+def test_one_that_is_killed_while_it_takes_over_leaves_that_to_the_next_one(
+    state_of_before: None, world: World, rules
+) -> None:
+    kill = ["start A scratch alice", "open A"]
+    with ssh_session("bob"), ssh_session("carol"):
+        assert install().returncode == 0
+        lines = (STATE / "sessions").read_text()
+
+        def before() -> None:
+            for path in world.state.iterdir():
+                path.unlink() if not path.is_dir() else shutil.rmtree(path)
+            world.sessions.write_text(lines)
+            world.state.chmod(0o700)
+
+        steps = [step for step in world.steps(kill, TAKES_OVER, afresh=before) if TAKES_OVER.search(step.text)]
+        assert {"linkat", "unlink", "symlink", "rename", "mkdir"} <= {step.call for step in steps}
+        for step in steps:
+            before()
+            assert world.attempt(kill, step.kills()).code == -signal.SIGKILL
+            with world.host("start B scratch bob", "open B"), world.host("start C scratch dave", "open C"):
+                pass
+            with world.host("start A scratch alice") as alice:
+                assert alice.do("open A") != 0, step

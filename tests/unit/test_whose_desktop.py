@@ -10,6 +10,7 @@ import pytest
 import accesscontrol
 from accesscontrol import CannotAsk, LogindSession, choose_desktop
 
+pytestmark = pytest.mark.usefixtures("state")
 SESSION = "/user.slice/user-1000.slice/session-2.scope"
 ME = os.getpid()  # a leader that lives
 
