@@ -4466,8 +4466,7 @@ def parse_arguments(arguments: list[str]) -> Any:
     one.add_argument("user", metavar="USER", help="a login name; for sudo, the caller's")
     one.add_argument("address", nargs="?", default="", metavar="ADDRESS", help="where from (default: LOCAL)")
     one = add("status", "tell what is guarded, who is in, and how full each limit is",
-              "Prints what is guarded, who is in, each limit, who waits for an answer,\n"
-              "and which answers hold. Needs root.",
+              "Prints what is guarded, who is in, each limit, who waits,\nand which answers hold. Needs root.",
               "sudo pam-accesscontrol status --json")
     one.add_argument("--json", action="store_true", help="for scripts")
     one = add("forget", "lift the answers about a user: the next login is asked about",

@@ -1,7 +1,7 @@
 """The version before the state became ledgers, as far as it wrote down who is in: a plugin by itself.
 
-Word for word it is that version in what it did to the state folder: what was not its own went away from there, and a
-file of lines was rewritten under a lock. An sshd that it has let in goes on with it after an upgrade.
+It does to the state folder what that version did: what was not its own went away from there, and a file of lines was
+rewritten under a lock. An sshd that it has let in goes on with it after an upgrade.
 """
 
 import fcntl

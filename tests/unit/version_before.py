@@ -1,16 +1,18 @@
-"""What version 2.0 did with the state folder at its commit 5a06999, before there were ledgers: as it stood there.
+"""What version 2.0 did with the state folder before there were ledgers: the tests on machines have it, too.
 
 An sshd that was started by it runs it still when its session ends, after an upgrade.
 """
 
+import importlib.util
 import os
-import shutil
-import stat
+from pathlib import Path
 
 import accesscontrol
 
-STATE_FILES = ("lock", "sessions", "granted", "queue", "answers", "missed")
-CLOSED = "left"
+spec = importlib.util.spec_from_file_location("machines", Path(__file__).parents[1] / "machine/version_2_0.py")
+machines = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(machines)
+STATE_FILES, CLOSED = machines.STATE_FILES, machines.CLOSED
 
 
 def session_line(pid, start, began, uid, gids, since, name, who, action, where, answer):
@@ -19,30 +21,9 @@ def session_line(pid, start, began, uid, gids, since, name, who, action, where, 
 
 
 def prepare_state_folder():
-    """The first thing that its SessionRegistry does, for a login and for the end of a session."""
-    state = accesscontrol.STATE
-    try:
-        about = os.lstat(state)
-    except FileNotFoundError:
-        os.makedirs(state, 0o700, exist_ok=True)
-        about = os.lstat(state)
-    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o022:
-        raise PermissionError(1, f"{state} is not a folder of root's alone")
-    if about.st_mode & 0o7777 != 0o700:
-        os.chmod(state, 0o700)
-    for entry in os.scandir(state):
-        if entry.name.removesuffix(".new") not in STATE_FILES or not entry.is_file(follow_symlinks=False):
-            remove_stranger(entry)
-
-
-def remove_stranger(entry):
-    try:
-        if entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(entry.path)
-        else:
-            os.unlink(entry.path)
-    except OSError:
-        pass
+    """The first thing that it does, for a login and for the end of a session."""
+    machines.STATE = accesscontrol.STATE
+    machines.prepare_state_folder()
 
 
 def close_session(lines):
