@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from limits import children_of, state_of
+from limits import LOGIND_SESSIONS, children_of, state_of
 from machine import run, wait_for
 from odd_host import OddHost, compiled
 
@@ -130,6 +130,10 @@ class World:
     def close(self) -> None:
         self.holder.communicate()
         self.log.close()
+
+    def shows_logind(self) -> None:
+        """From now on, the sessions that logind knows are to be seen."""
+        run(*self.inside, "umount", str(LOGIND_SESSIONS))
 
     def host(self, *commands: str) -> OddHost:
         return OddHost(*commands, under=self.inside)

@@ -9,13 +9,18 @@ import pytest
 
 from faults import World
 from host import PASSING
+from limits import LOGIND_SESSIONS
 
 
 @pytest.fixture
 def world(tmp_path: Path, service) -> Iterator[World]:
-    """A state folder and logs of this test's own, and a service named scratch that only the plugin may refuse."""
+    """A state folder and logs of this test's own, and a service named scratch that only the plugin may refuse.
+
+    No session of logind's is to be seen, unless shows_logind() is called: a user's manager of an earlier test ends
+    while this one counts system calls.
+    """
     service("scratch", PASSING)
-    made = World(tmp_path)
+    made = World(tmp_path, f"mkdir -p {LOGIND_SESSIONS}; mount -t tmpfs -o mode=755 tests {LOGIND_SESSIONS}")
     yield made
     made.close()
 

@@ -53,6 +53,7 @@ def test_where_somebody_has_the_last_place(world: World, rules) -> None:
 def test_where_somebody_has_the_last_place_whom_logind_alone_knows(world: World, rules, service, nobody) -> None:
     rules(ONE_PLACE)
     service("unguarded", UNGUARDED)
+    world.shows_logind()
     with held_session("unguarded", "bob"):
         nobody_gets_in(world)
 

@@ -94,6 +94,7 @@ def test_however_little_memory_nobody_gets_in_who_may_not(world: World, service,
     With some sizes, Python 3.13 never ends starting: SIGKILL after three seconds of CPU time is not in, either.
     """
     service("unguarded", UNGUARDED)
+    world.shows_logind()
     with held_session("unguarded", "bob"):
 
         def alice(most: int) -> str:
