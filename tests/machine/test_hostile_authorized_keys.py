@@ -6,6 +6,7 @@ import grp
 import os
 import pwd
 import re
+import signal
 import stat
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +17,7 @@ import pytest
 
 from desktop import Desktop, askers
 from host import PASSING
-from limits import kill_and_wait, read
+from limits import children_of, kill_and_wait, read
 from machine import KEYS, run, wait_for
 
 pytest_plugins = ["desktop_fixtures"]
@@ -76,6 +77,8 @@ def logs_in_by_the_key(under: Sequence[str] = ()) -> Iterator[subprocess.Popen[b
         try:
             yield host
         finally:
+            for pid in children_of(host.pid):  # of strace's, which would ask on, in the middle of the next test
+                os.kill(pid, signal.SIGKILL)
             host.kill()
 
 
