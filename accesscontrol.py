@@ -4442,9 +4442,7 @@ def parse_arguments(arguments: list[str]) -> Any:
         def error(self, message: str) -> Any:
             raise UsageError(f"{message} (see {self.prog} --help)")
 
-    def narrow(prog: str) -> argparse.HelpFormatter:
-        return argparse.RawDescriptionHelpFormatter(prog, width=78)
-
+    narrow = functools.partial(argparse.RawDescriptionHelpFormatter, width=78)
     parser = Parser(prog="pam-accesscontrol", description="Who may log in to this machine, and why.",
                     epilog="example: pam-accesscontrol explain SSH bob 192.0.2.7", formatter_class=narrow)
     parser.add_argument("--version", action="version", version=f"pam-accesscontrol {VERSION}")
