@@ -1035,8 +1035,12 @@ def process_start(pid: int) -> int:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether there is a process with this pid, and no zombie. Raises OSError."""
-    return pid > 0 and process_status(pid)[0] not in ("", "Z", "X")
+    """Whether there is a process with this pid, and no zombie. Raises OSError.
+
+    What /proc does not show is there all the same: hidepid hides others' processes from whoever is not root.
+    """
+    state = process_status(pid)[0] if pid > 0 else ""
+    return state not in ("Z", "X") if state else pid_in_use(pid)
 
 
 def same_process(pid: int, start: int, uid: int) -> bool:
@@ -1139,6 +1143,10 @@ class LogindSession:
         self.seat, self.display = fields.get("SEAT", ""), fields.get("DISPLAY", "")
         self.remote, self.closing = fields.get("REMOTE") == "1", fields.get("STATE") == "closing"
         self.scope = fields.get("SCOPE", "")
+
+    def message(self) -> dict[str, str]:
+        """What the window is told."""
+        return {"id": self.id, "type": self.type, "display": self.display, "scope": self.scope}
 
     def is_a_persons(self) -> bool:
         """Whether somebody is in by it: class user and its kin, not closing, and its process lives. Raises OSError."""
@@ -1355,32 +1363,38 @@ def counts(rule: Rule, attempt: LoginAttempt) -> bool:
 WAITING_MOST = 5  # people who wait behind the one that is asked about
 SHARING_MOST = 20  # login attempts of one person that wait, each of them a process of the host
 RENEWED_EVERY, PLACE_KEPT = 0.4, 5.0  # seconds: a process that waits says so, and loses its place when it does not
-SHOWN_WITHIN = 20.0  # seconds that a window may take to come up
+STARTED_WITHIN, SHOWN_WITHIN = 10.0, 20.0  # seconds that systemd may take to start a window, and it to come up
 HOLD_MOST = 3600  # seconds that a refusal holds for a person, at most
 TAKEN_BACK_FREE = 2  # questions in a row that may be taken back: each one more keeps the person out as a refusal does
-SHELL = """\
-for limit in d f t v; do ulimit -$limit unlimited; done 2>/dev/null
-{ ulimit -n 1024; ulimit -s 8192; } 2>/dev/null
-exec 3<&0
-"$@" <&3 3<&- & echo $!
-"""
-WORDS = ("allow", "deny", "timeout", "unseen", "nobody", "gone")  # a window's last; anything else is `broken`
-ANSWERED = ("allow", "deny", "timeout", "unseen")  # the words that are an answer
-EARLIER = {
-    "allow": "Allow by", "deny": "Deny by", "timeout": "question that was not answered by",
-    "unseen": "question that was not answered by",
+SYSTEMD_RUN = "/usr/bin/systemd-run"
+# Seconds for a window to end by itself, and for systemd to end it: together fewer than PLACE_KEPT.
+ENDS_WITHIN, STOPPED_WITHIN = 0.5, 3.0
+STARTED, COMPLAINT = "Running as unit", "pam-accesscontrol: "  # how a line of systemd-run and of a window begins
+SHOWN_MOST = 1000  # characters of a stranger's text: a socket takes no more than 200 KiB at once
+MISSED_MOST = 5  # windows that tell of an unanswered question
+POLLIN, POLLRDHUP = 1, 0x2000  # see poll(2). The second: the other end has closed, whatever it has sent before
+
+
+class Ending:
+    """How a question ends: what the log says, what the person is told, and what an earlier answer is called."""
+
+    def __init__(self, log: str, told: str, earlier: str = "") -> None:
+        self.log, self.told, self.earlier = log, told, earlier
+
+
+NO_ANSWER = "the person at the desktop did not answer in time", "question that was not answered by {owner}"
+ENDINGS = {
+    "allow": Ending("allowed by {owner}", "", "Allow by {owner}"),
+    "deny": Ending("denied by {owner}", "the person at the desktop did not allow it", "Deny by {owner}"),
+    "timeout": Ending("no answer in {seconds} s", *NO_ANSWER),
+    "unseen": Ending("no answer in {seconds} s, the screen was locked", *NO_ANSWER),
+    "nobody": Ending("nobody to ask", "there is nobody at the desktop who could allow it"),
+    "busy": Ending("{owner} are waiting already", "too many logins wait for an answer already, try again later"),
+    "gone": Ending("the client has gone away", "the question was taken back"),
+    "too often": Ending("too many questions were taken back", "too many questions were taken back, try again later"),
+    "broken": Ending("{owner} could not be asked", "the person at the desktop could not be asked"),
 }
-POLLRDHUP = 0x2000  # see poll(2): the other end has closed the connection, whatever it has sent before
-SENTENCES = {
-    "deny": "the person at the desktop did not allow it",
-    "timeout": "the person at the desktop did not answer in time",
-    "unseen": "the person at the desktop did not answer in time",
-    "nobody": "there is nobody at the desktop who could allow it",
-    "busy": "too many logins wait for an answer already, try again later",
-    "gone": "the question was taken back",
-    "too often": "too many questions were taken back, try again later",
-    "broken": "the person at the desktop could not be asked",
-}
+ANSWERED = tuple(word for word in ENDINGS if ENDINGS[word].earlier)  # the words that are an answer
 
 
 class CannotAsk(Exception):
@@ -1403,12 +1417,13 @@ class Question:
     def message(self) -> dict[str, Any]:
         """What the window is told."""
         attempt = self.attempt
-        return {
-            "kind": "question", "service": printable(attempt.name), "user": printable(attempt.user),
-            "full_name": printable(full_name(attempt.person)), "rhost": printable(attempt.rhost),
-            "requester": printable(attempt.requester) if attempt.asked_by else "",
-            "proof": self.proof, "since": self.since, "timeout": self.rules.timeout,
+        texts = {
+            "service": attempt.name, "user": attempt.user, "full_name": full_name(attempt.person),
+            "rhost": attempt.rhost, "requester": attempt.requester if attempt.asked_by else "",
         }
+        shown = {name: shorten(printable(text), SHOWN_MOST) for name, text in texts.items()}
+        proof = shorten(self.proof, SHOWN_MOST)
+        return {"kind": "question", **shown, "proof": proof, "since": self.since, "timeout": self.rules.timeout}
 
 
 def behind(attempt: LoginAttempt) -> str:
@@ -1548,113 +1563,192 @@ def must_be_nobody(leaders: set[int]) -> None:
             raise CannotAsk(f"{session.who} is at the desktop, and logind does not know of it")
 
 
-@functools.cache
-def as_owner(uid: int) -> tuple[list[str], dict[str, str]]:
-    """The command that starts another one as this person, and their environment. See setpriv(1). Raises KeyError."""
-    account = pwd.getpwuid(uid)
-    name, home = account.pw_name, account.pw_dir
-    groups = os.getgrouplist(from_system(name), account.pw_gid)
-    who = [f"--reuid={uid}", f"--regid={account.pw_gid}", f"--groups={','.join(map(str, groups))}"]
-    return ["/usr/bin/setpriv", *who], {"HOME": home, "USER": name, "LOGNAME": name, "PATH": "/usr/bin:/bin"}
+class Words:
+    """The words that come from a pipe, each of them a line."""
 
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor, self.read = descriptor, b""
 
-class WindowProcess:
-    """A window that runs as the owner of a desktop, told by a pipe, and known by the words that it writes.
-
-    It is no child of this process: whatever the host does with its children, and however long the window stays, the
-    login is not held up. Closing its standard input (close()) takes the question back. Raises OSError.
-    """
-
-    def __init__(self, desktop: LogindSession, message: dict[str, Any], loader: str) -> None:
-        import json
-        import signal
-        import subprocess  # nosec B404  # with constant commands
-
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # which importing signal put there
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-        become_owner, environment = as_owner(desktop.uid)
-        session = {name: getattr(desktop, name) for name in ("id", "type", "display", "leader", "scope")}
-        self.uid, self.told = desktop.uid, b""
-        self.asker, window_end = _socket.socketpair()
-        self.reader, shell_end = os.pipe()
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD,))
-        try:
-            self.asker.send(json.dumps({**message, "session": session}).encode() + b"\n", _socket.MSG_NOSIGNAL)
-            # The owner could stop a shell of theirs, and whoever waits for it. This one is root's, and leaves at once.
-            # The limits are the host's own: with the 256 MB of memory that Dovecot has, Qt may end early (measured).
-            shell = subprocess.Popen(  # nosec B603
-                ["/bin/sh", "-c", SHELL, "sh", *become_owner, "/usr/bin/python3", "-I", loader, "--window"],
-                stdin=window_end.fileno(),
-                stdout=shell_end,
-                stderr=subprocess.DEVNULL,
-                env=environment,
-                cwd="/",
-                umask=0o077,
-                start_new_session=True,
-            )
-            shell.wait()
-        except BaseException:
-            self.close()
-            raise
-        finally:
-            take_back_sigchld(mask)
-            window_end.close()
-            os.close(shell_end)
-        pid = self.read_line(time.monotonic() + SHOWN_WITHIN) or ""
-        self.pid = int(pid) if pid.isdecimal() else 0
-        self.adopt(desktop)
-
-    def read_line(
+    def next(
         self, deadline: float, watched: dict[int, int] | None = None, idle: Callable[[], object] | None = None
     ) -> str | None:
-        """The next word; empty at its end or when time is up. None when an event of a watched descriptor has come.
+        """The next word; empty at the end or when time is up. None when an event of a watched descriptor has come.
 
         `idle` is called every RENEWED_EVERY seconds; `deadline` is in seconds of time.monotonic().
         """
         import select
 
         poll = select.poll()
-        poll.register(self.reader, select.POLLIN)
+        poll.register(self.descriptor, POLLIN)
         for descriptor, events in (watched or {}).items():
             poll.register(descriptor, events)
-        while b"\n" not in self.told:
+        while b"\n" not in self.read:
             left = deadline - time.monotonic()
-            if left <= 0 or len(self.told) > 256:
+            if left <= 0 or len(self.read) > 4096:
                 return ""
-            ready = poll.poll(min(left, RENEWED_EVERY) * 1000)
-            if any(descriptor != self.reader for descriptor, _ in ready):
+            ready = dict(poll.poll(min(left, RENEWED_EVERY) * 1000))
+            if ready and self.descriptor not in ready:
                 return None
             if ready:
-                piece = os.read(self.reader, 256)
+                piece = os.read(self.descriptor, 512)
                 if not piece:
                     return ""
-                self.told += piece
+                self.read += piece
             if idle:
                 idle()
-        line, _, self.told = self.told.partition(b"\n")
-        return line.decode("ascii", "replace")
+        line, _, self.read = self.read.partition(b"\n")
+        return line.decode("utf-8", "replace")
 
-    def adopt(self, desktop: LogindSession) -> None:
-        """Puts the window among the owner's processes, so that the login that it is about can end. See cgroups(7)."""
-        row = read_text(f"/proc/{desktop.leader}/cgroup").rstrip("\n").split("\n")[-1]
-        for folder in ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"):
-            try:
-                with open(f"{folder}{row.split(':', 2)[-1]}/cgroup.procs", "w", encoding="ascii") as file:
-                    file.write(str(self.pid or ""))
-            except (OSError, ValueError):
-                continue
 
-    def close(self) -> None:
-        """Says that nobody waits any more: the window goes, unless it has turned into a note."""
-        self.asker.close()
-        os.close(self.reader)
+class Unit:
+    """A process of an owner's in a unit of its own, started by systemd: nothing of the host is in it.
+
+    Others can read a unit's name, arguments and environment, so its message comes on its standard input. The end of
+    that is the end of a question. It is known by its name, since it outlives systemd-run and this process (measured).
+    Raises CannotAsk where systemd does not start it, and OSError. See systemd-run(1).
+    """
+
+    def __init__(
+        self, name: str, uid: int, message: dict[str, Any], loader: str, most: str = "infinity",
+        idle: Callable[[], object] | None = None,
+    ) -> None:
+        """systemd ends it after `most` seconds. `idle` is called every RENEWED_EVERY seconds until it has begun."""
+        import json
+
+        text = json.dumps(message).encode() + b"\n"
+        window_end, self.asker = _socket.socketpair()
+        self.mine: list[int] = []
+        self.given = [window_end.detach()]
+        try:
+            for _ in ("standard output", "standard error"):
+                reader, writer = os.pipe()
+                self.mine.append(reader)
+                self.given.append(writer)
+            self.words, self.errors = map(Words, self.mine)
+            os.set_blocking(self.given[2], False)  # nobody reads what is written there until the end
+            self.asker.setblocking(False)
+            self.asker.sendall(text)
+            self.start(name, uid, loader, most, idle)
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            self.give_away()
+
+    def start(self, name: str, uid: int, loader: str, most: str, idle: Callable[[], object] | None) -> None:
+        """Has systemd start it, and ends systemd-run as soon as anything is known: systemd has the descriptors then.
+
+        That is a line of systemd-run or a word of the window, whichever comes first: whoever calls su can stop
+        systemd-run, in a cgroup of their own, while the window is answered (measured). Raises CannotAsk, and OSError.
+        """
+        stdin, stdout, stderr = self.given
+        with HiddenChild(
+            SYSTEMD_RUN, "--collect", "--pipe", f"--uid={uid}", f"--unit=pam-accesscontrol-{name}",
+            "--description=pam-accesscontrol, for the person at the desktop", "--property=KillSignal=SIGKILL",
+            f"--property=RuntimeMaxSec={most}",
+            "/usr/bin/python3", "-I", loader, "--window", stdin=stdin, stdout=stdout, stderr=stderr,
+        ):
+            self.give_away()
+            deadline, last, told = time.monotonic() + STARTED_WITHIN, "", "systemd does not answer"
+            while told and not told.startswith((STARTED, COMPLAINT)):
+                last, told = told, self.errors.next(deadline, {self.words.descriptor: POLLIN}, idle) or self.said()
+        if not told:
+            raise CannotAsk(f"systemd-run: {printable(last)}")
+        if told.startswith(COMPLAINT):
+            self.errors.read = told.encode() + b"\n" + self.errors.read
+
+    def said(self) -> str:
+        """What a window that was faster than systemd-run stands for; empty if it has not said a word."""
+        os.set_blocking(self.words.descriptor, False)
+        try:
+            self.words.read = os.read(self.words.descriptor, 512)
+        except BlockingIOError:
+            pass
+        return STARTED if self.words.read else ""
+
+    def give_away(self) -> None:
+        """Closes what is the window's."""
+        while self.given:
+            os.close(self.given.pop())
+
+    def why(self) -> str:
+        """Its last words on standard error, which are the owner's, too; empty if there are none."""
+        try:
+            os.set_blocking(self.errors.descriptor, False)
+            text = self.errors.read + os.read(self.errors.descriptor, 1 << 16)
+        except BlockingIOError:
+            text = self.errors.read
+        lines = [it for it in text.decode("utf-8", "replace").splitlines() if not it.startswith(STARTED)]
+        return shorten(printable(lines[-1].removeprefix(COMPLAINT)), 300) if lines else ""
 
     def beat(self) -> None:
-        """Tells the window that somebody still waits: it goes PLACE_KEPT seconds after the last time."""
+        """Tells a window that somebody still waits: it goes PLACE_KEPT seconds after the last time."""
         try:
-            self.asker.send(b"\n", _socket.MSG_NOSIGNAL | _socket.MSG_DONTWAIT)
+            self.asker.send(b"\n", _socket.MSG_NOSIGNAL)
         except OSError:
             pass  # it has gone, or does not read
+
+    def __enter__(self) -> Unit:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Says that nobody waits any more."""
+        self.asker.close()
+        for descriptor in self.mine:
+            os.close(descriptor)
+
+
+def our_units(name: str) -> list[str]:
+    """The units of ours whose names begin so; one that has just ended may be among them. See systemd.unit(5)."""
+    try:
+        return [it for it in os.listdir("/run/systemd/transient") if it.startswith(f"pam-accesscontrol-{name}")]
+    except FileNotFoundError:
+        return []
+
+
+def stop_units(units: list[str]) -> None:
+    """Ends units of ours with SIGKILL, and waits STOPPED_WITHIN seconds at most for that. Raises OSError."""
+    import subprocess  # nosec B404  # with constant commands
+
+    if not units:
+        return
+    with HiddenChild("/usr/bin/systemctl", "stop", "--quiet", *units) as child:
+        try:
+            child.process.wait(STOPPED_WITHIN)
+        except subprocess.TimeoutExpired:
+            pass
+
+
+class HiddenChild:
+    """A child process of which the host hears nothing, and which has ended behind the block. Raises OSError."""
+
+    def __init__(self, *command: str, stdin: int = -3, stdout: int = -3, stderr: int = -3) -> None:
+        """A descriptor of -3 is /dev/null, see subprocess.DEVNULL."""
+        import signal
+        import subprocess  # nosec B404  # with constant commands
+
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # which importing signal put there
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD,))
+        try:
+            self.process = subprocess.Popen(  # nosec B603
+                command, stdin=stdin, stdout=stdout, stderr=stderr, cwd="/", start_new_session=True,
+                env={"LANG": "C", "SYSTEMD_LOG_LEVEL": "info"},
+            )
+        except BaseException:
+            take_back_sigchld(self.mask)
+            raise
+
+    def __enter__(self) -> HiddenChild:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        take_back_sigchld(self.mask)
 
 
 def take_back_sigchld(mask: set[int | signal.Signals]) -> None:
@@ -1672,20 +1766,6 @@ def take_back_sigchld(mask: set[int | signal.Signals]) -> None:
     except ChildProcessError:
         pass
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-
-def is_window(pid: int, uid: int) -> bool:
-    """Whether a process is a window of an owner's, as far as that can be told without waiting for it."""
-    return pid > 0 and process_status(pid)[1] == {str(uid)} and read_text(f"/proc/{pid}/cmdline").endswith("--window\0")
-
-
-def end_window(pid: int, uid: int) -> None:
-    """Ends a window of an owner's."""
-    try:
-        if is_window(pid, uid):
-            os.kill(pid, 15)
-    except ProcessLookupError:
-        pass
 
 
 def connections() -> list[int]:
@@ -1731,6 +1811,9 @@ class Answer:
         # An Allow holds so long from its last use; before it is used, the time of the link is the clock's.
         used = touched if self.allows and self.given <= touched <= seconds_up() else self.given
         self.until = used + int(seconds)
+
+    def in_words(self) -> str:
+        return ENDINGS[self.word].earlier.format(owner=self.owner)
 
 
 class Answers(Links):
@@ -1990,24 +2073,14 @@ class Place:
 class Outcome:
     """What came of a question: the word, whose it is, and whether it was there before; and whether it was shown."""
 
-    def __init__(self, word: str = "broken", owner: str = "the owner", earlier: bool = False) -> None:
-        self.word, self.owner, self.earlier, self.shown = word, owner, earlier, False
+    def __init__(self, word: str = "broken", owner: str = "the owner", earlier: bool = False, why: str = "") -> None:
+        self.word, self.owner, self.earlier, self.why, self.shown = word, owner, earlier, why, False
 
     def in_words(self, rules: RuleFile) -> str:
         """What the log says of it."""
-        if self.earlier:
-            return f"earlier {EARLIER[self.word]} {self.owner}"
-        return {
-            "allow": f"allowed by {self.owner}",
-            "deny": f"denied by {self.owner}",
-            "timeout": f"no answer in {rules.timeout} s",
-            "unseen": f"no answer in {rules.timeout} s, the screen was locked",
-            "nobody": "nobody to ask",
-            "busy": f"{self.owner} are waiting already",
-            "gone": "the client has gone away",
-            "too often": "too many questions were taken back",
-            "broken": f"{self.owner} could not be asked",
-        }[self.word]
+        ending = ENDINGS[self.word]
+        text = f"earlier {ending.earlier}" if self.earlier else ending.log
+        return text.format(owner=self.owner, seconds=rules.timeout) + (f": {self.why}" if self.why else "")
 
 
 def ask(question: Question, loader: str, watched: dict[int, int]) -> Outcome:
@@ -2023,7 +2096,7 @@ def ask(question: Question, loader: str, watched: dict[int, int]) -> Outcome:
             return ask_in_turn(question, loader, watched)
         except LostPlace:  # it begins anew, at the end of the queue
             if has_happened(watched, 0):
-                return Outcome("gone", "the client")
+                return Outcome("gone")
 
 
 def ask_in_turn(question: Question, loader: str, watched: dict[int, int]) -> Outcome:
@@ -2042,18 +2115,19 @@ def ask_in_turn(question: Question, loader: str, watched: dict[int, int]) -> Out
                 return Outcome(answer.word, answer.owner)
             if queue.next_link(answers) != place.link:
                 if has_happened(watched, RENEWED_EVERY):
-                    return Outcome("gone", "the client")
+                    return Outcome("gone")
                 continue
             if queue.kept_out_for(question.person, answers, question.rules.remember) > 0:
                 return Outcome("too often")
             desktop, others = find_desktop()
             if desktop is None:
-                return Outcome("nobody", "nobody")
-            as_owner(desktop.uid)  # kept, as the name is: the directory must not be waited for with a question shown
-            outcome.owner = column(user_name(desktop.uid))
+                return Outcome("nobody")
+            outcome.owner = column(user_name(desktop.uid))  # kept: the directory may take longer than a place is kept
             if place.add(turn, "asked"):
                 break
         show(place, outcome, desktop, others, loader, watched)
+        if outcome.word in ("timeout", "unseen"):
+            tell_of_missed(question, desktop, loader)
         return outcome
     finally:
         place.leave(outcome)
@@ -2067,25 +2141,32 @@ def show(
 
     Raises LostPlace, OSError and CannotAsk.
     """
-    question, windows = place.question, Windows()
-    missed = windows.missed_by(desktop.uid)
-    place.renew()
-    window = WindowProcess(desktop, {**question.message(), "missed": [*missed.values()]}, loader)
+    question, timeout = place.question, place.question.rules.timeout
+    message = {**question.message(), "session": desktop.message()}
+    name, turn = f"question-{desktop.uid}-", place.link.partition(".")[0]
 
     def still_waits() -> None:
         place.renew()
         window.beat()
 
     try:
-        word = window.read_line(time.monotonic() + SHOWN_WITHIN, watched, still_waits)
-        outcome.shown = word is None or word == "shown"
-        if word == "shown":
-            word = window.read_line(time.monotonic() + 2 * question.rules.timeout + 10, watched, still_waits)
-        given = seconds_up()
-        place.renew()  # an answer is for whoever still has the place
-        word = "gone" if word is None else word if word in WORDS else "broken"
-        if word == "nobody" and (desktop.type != "tty" or any(has_desktop(session, loader) for session in others)):
-            word = "broken"
+        end_stale(name, place.renew)
+        most = str(2 * timeout + 60)
+        with Unit(name + turn, desktop.uid, message, loader, most, place.renew) as window:
+            word = window.words.next(time.monotonic() + SHOWN_WITHIN, watched, still_waits)
+            outcome.shown = word is None or word == "shown"
+            if word == "shown":
+                asked_by = question.attempt.asked_by and f", asked by {question.attempt.asked_by}"
+                syslog(LOG_INFO, f"{question.attempt.name} {question.attempt}{asked_by}: {outcome.owner} is asked")
+                word = window.words.next(time.monotonic() + 2 * timeout + 10, watched, still_waits)
+            given = seconds_up()
+            place.renew()  # an answer is for whoever still has the place
+            if word is None:
+                word = "gone"
+            elif word not in (*ANSWERED, "nobody", "gone"):
+                word, outcome.why = "broken", window.why()
+        if word == "nobody" and not is_nobody(desktop, others, loader, place.renew):
+            word, outcome.why = "broken", "another session on the seat may have a desktop"
         if word in ANSWERED:
             Answers().give(question, word, desktop.uid, outcome.owner, given)
             answer = Answers().known(question, since=place.arrived)
@@ -2093,61 +2174,32 @@ def show(
     except LostPlace:
         outcome.shown = True  # it may have been
         raise
-    finally:
-        window.close()
     outcome.word = word
-    if word in ("timeout", "unseen"):
-        windows.leave_note(question, window, missed)
 
 
-class Windows(Links):
-    """The windows that are on a desktop, or are to be, and of what process. Raises OSError."""
+def end_stale(name: str, renew: Callable[[], object]) -> None:
+    """Ends windows of questions that nobody waits for any more: some are about to end, some stand still.
 
-    def __init__(self) -> None:
-        super().__init__("windows")
+    renew() comes before the stop: whoever has lost the place must not end the window of another one. Raises LostPlace
+    and OSError.
+    """
+    deadline = time.monotonic() + ENDS_WITHIN
+    while our_units(name) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    units = our_units(name)
+    renew()
+    stop_units(units)
 
-    def write(self, name: str, window: WindowProcess, **more: Any) -> None:
-        """Writes a window down, in the place of one that had this name."""
-        import json
 
-        self.remove(name)
-        self.put(name, json.dumps({**more, "pid": window.pid, "uid": window.uid}))
-
-    def read(self, name: str) -> dict[str, Any]:
-        """What was written down of a window, empty if that is nothing."""
-        import json
-
-        try:
-            return dict(json.loads(self.text(name)))
-        except (FileNotFoundError, TypeError, ValueError):
-            return {}
-
-    def end(self, name: str) -> None:
-        """Ends a window, if it is there."""
-        told = self.read(name)
-        if told and self.remove(name):
-            end_window(told["pid"], told["uid"])
-
-    def missed_by(self, uid: int) -> dict[str, dict[str, Any]]:
-        """The questions that an owner has not answered, by their links, as far as notes on the screen show them."""
-        names = sorted(name for name in self.names() if name.startswith("missed-"))
-        found = {name: self.read(name) for name in names}
-        for name, told in found.items():
-            if not told or not is_window(told["pid"], told["uid"]):
-                self.remove(name)
-        return {name: told for name, told in found.items() if told.get("uid") == uid and is_window(told["pid"], uid)}
-
-    def leave_note(self, question: Question, window: WindowProcess, missed: dict[str, dict[str, Any]]) -> None:
-        """Writes down what the note on the owner's screen shows; the notes before it go: it has their questions."""
-        attempt = question.attempt
-        for name, told in [*missed.items()][-19:]:
-            end_window(told["pid"], told["uid"])
-            self.write(name, window, **{key: told[key] for key in ("service", "user", "rhost", "since")})
-        self.write(
-            f"missed-{question.since:012}-{os.getpid()}", window, service=shorten(printable(attempt.name), 100),
-            user=shorten(printable(attempt.user), 100), rhost=shorten(printable(attempt.rhost), 100),
-            since=question.since,
-        )
+def tell_of_missed(question: Question, desktop: LogindSession, loader: str) -> None:
+    """Has the owner told of a question that nobody answered. Where these are windows, the last MISSED_MOST stay."""
+    name = f"missed-{desktop.uid}-"
+    message = {**question.message(), "kind": "missed", "session": desktop.message()}
+    try:
+        stop_units(sorted(our_units(name))[: 1 - MISSED_MOST])
+        Unit(f"{name}{seconds_up():017.6f}", desktop.uid, message, loader).close()
+    except (CannotAsk, OSError) as error:
+        syslog(LOG_WARNING, f"the person at the desktop is not told of a question that nobody answered: {error}")
 
 
 def person_key(person: Person) -> str:
@@ -2166,13 +2218,24 @@ def hold_seconds(remember: int, strikes: int) -> int:
     return min(max(remember, 1) << min(strikes - 1, 30), max(HOLD_MOST, remember))
 
 
-def has_desktop(session: LogindSession, loader: str) -> bool:
-    """Whether a session of type tty is a desktop, and not just a text console; in doubt it is. Raises OSError."""
-    window = WindowProcess(session, {"kind": "probe"}, loader)
-    try:
-        return window.read_line(time.monotonic() + SHOWN_WITHIN) != "nobody"
-    finally:
-        window.close()
+def is_nobody(
+    console: LogindSession, others: list[LogindSession], loader: str, idle: Callable[[], object]
+) -> bool:
+    """Whether a console without a display means that nobody is there: none of the other sessions has one.
+
+    Raises OSError and CannotAsk.
+    """
+    return console.type == "tty" and not any(has_desktop(session, loader, idle) for session in others)
+
+
+def has_desktop(session: LogindSession, loader: str, idle: Callable[[], object]) -> bool:
+    """Whether a session of type tty is a desktop, and not just a text console; in doubt it is.
+
+    Raises OSError and CannotAsk.
+    """
+    message = {"kind": "probe", "session": session.message()}
+    with Unit(f"probe-{session.id}-{os.getpid()}", session.uid, message, loader, "60", idle) as probe:
+        return probe.words.next(time.monotonic() + SHOWN_WITHIN, idle=idle) != "nobody"
 
 
 def has_happened(watched: dict[int, int], seconds: float) -> bool:
@@ -2190,18 +2253,26 @@ def note_use(key: str) -> None:
     if key in ("", NOT_ASKED):
         return
     try:
-        Answers().use(key)
-        Windows().end(f"notice-{key}")
+        answers = Answers()
+        answers.use(key)
+        allow = answers.last_allow(key)
+        if allow is not None:
+            stop_units(our_units(notice_name(allow)))
     except OSError as error:
         syslog(LOG_WARNING, f"an answer was used, which is not written down: {error}")
+
+
+def notice_name(allow: Answer) -> str:
+    """The unit that is to tell of the end: its name says nothing of whom the Allow is for."""
+    return f"ended-{allow.owner_uid}-{allow.given:.6f}"
 
 
 def tell_owner(ended: Session, attempt: LoginAttempt, remember: int, loader: str) -> None:
     """Has the owner told that somebody who was asked about is gone, unless they come back within REMEMBER seconds.
 
-    The notice waits in a process of the owner's own: the logout waits for nothing. Raises OSError and CannotAsk.
+    The unit waits, and not the logout. Raises OSError and CannotAsk.
     """
-    answers, windows, sessions, notice = Answers(), Windows(), Sessions(), f"notice-{ended.answer}"
+    answers, sessions = Answers(), Sessions()
     allow = answers.last_allow(ended.answer)
     if allow is None or sessions.answer_in_use(ended.answer):
         return
@@ -2209,19 +2280,17 @@ def tell_owner(ended: Session, attempt: LoginAttempt, remember: int, loader: str
         answers.touch(allow.link, seconds_up())
     except FileNotFoundError:
         pass  # another login has just used it
-    windows.end(notice)
     desktop, _ = find_desktop()
     if desktop is None or desktop.uid != allow.owner_uid:
         return
-    window = WindowProcess(desktop, {
-        "kind": "notice", "service": printable(attempt.name), "user": printable(attempt.user),
+    message = {
+        "kind": "ended", "service": printable(attempt.name), "user": printable(attempt.user),
         "rhost": printable(attempt.rhost), "seconds": int(seconds_up() - allow.given), "logins": allow.number,
-        "delay": remember,
-    }, loader)
-    window.close()
-    windows.write(notice, window)
+        "delay": remember, "session": desktop.message(),
+    }
+    Unit(notice_name(allow), desktop.uid, message, loader, str(remember + 120)).close()
     if sessions.answer_in_use(ended.answer):
-        windows.end(notice)  # they have come back meanwhile
+        stop_units(our_units(notice_name(allow)))  # they have come back meanwhile
 
 
 def ask_owner(attempt: LoginAttempt, decision: Decision, host: Host) -> str:
@@ -2234,9 +2303,9 @@ def ask_owner(attempt: LoginAttempt, decision: Decision, host: Host) -> str:
     try:
         outcome = ask(question, host.loader, host.watched(attempt))
     except CannotAsk as reason:
-        outcome = Outcome("broken", f"the owner ({reason})")
+        outcome = Outcome(why=str(reason))
     except (OSError, ValueError, KeyError, RuntimeError, Unknown) as error:
-        outcome = Outcome("broken", f"the owner ({type(error).__name__}: {error})")
+        outcome = Outcome(why=f"{type(error).__name__}: {error}")
     word = outcome.word
     decision.answer = outcome.in_words(rules)
     if word == "allow":
@@ -2244,21 +2313,18 @@ def ask_owner(attempt: LoginAttempt, decision: Decision, host: Host) -> str:
     if word == "nobody" and rules.unattended == "OPEN":
         decision.answer = "nobody to ask, UNATTENDED is OPEN"
         return NOT_ASKED
-    raise Refused(decision, f"Access denied: {SENTENCES[word]}.")
+    raise Refused(decision, f"Access denied: {ENDINGS[word].told}.")
 
 
 # ---- The windows: what the desktop's owner sees, in a process of the owner's own -------------------------------------
 
 if TYPE_CHECKING:
-    from PyQt5.QtCore import QByteArray, QEvent
-    from PyQt5.QtDBus import QDBusMessage, QDBusPendingCallWatcher
-    from PyQt5.QtGui import QKeyEvent, QPalette, QPixmap
-    from PyQt5.QtWidgets import QApplication, QPushButton
+    from PyQt5 import QtCore, QtDBus, QtGui, QtWidgets
 
+STALLED = 0.5  # seconds that the window may do nothing
 CALM = 1.0  # seconds: a new window counts nothing for so long, and a key counts only after so long without keys
 FOREVER = float("inf")
 NOTIFIER = "org.freedesktop.Notifications"
-MISSED_MOST = 10  # unanswered questions in one note
 LEFT_TO_RIGHT = "\u200e"  # an Arabic name at its start would turn the whole line around
 DISPLAY_NAMES = frozenset(
     b"""DISPLAY XAUTHORITY WAYLAND_DISPLAY XDG_RUNTIME_DIR XDG_SESSION_TYPE XDG_CURRENT_DESKTOP DBUS_SESSION_BUS_ADDRESS
@@ -2269,6 +2335,12 @@ DISPLAY_NAMES = frozenset(
 # Of GNOME's own colors: text, window, field, button, accent.
 LIGHT = "#1c1c1f #fafafb #ffffff #ececee #3584e4".split()
 DARK = "#ffffff #2e2e32 #1d1d20 #48484c #3584e4".split()
+
+
+def load_qt() -> None:
+    """Imports Qt, in the process of a window alone. Raises ImportError."""
+    global QtCore, QtDBus, QtGui, QtWidgets
+    from PyQt5 import QtCore, QtDBus, QtGui, QtWidgets
 
 
 # ---- Where the display is: looked up as the owner, whose processes could keep root waiting for their environment
@@ -2314,7 +2386,7 @@ def own_processes(session: dict[str, Any]) -> Iterator[int]:
     On a text console the user's services tell nothing: they may belong to any session, and have any display.
     """
     uid = os.getuid()
-    places = {session["scope"]} | ({f"user@{uid}.service"} if session["type"] != "tty" else set()) - {""}
+    places = {session["scope"], "" if session["type"] == "tty" else f"user@{uid}.service"} - {""}
     for pid in [int(name) for name in os.listdir("/proc") if name.isdecimal()]:
         try:
             ours = os.stat(f"/proc/{pid}").st_uid == uid and pid != os.getpid()
@@ -2374,11 +2446,10 @@ def descriptors(pid: int) -> list[str]:
 
 def call_bus(service: str, method: str, *arguments: Any, wait: int = 500, **more: Any) -> Any:
     """What a method of a service on the owner's bus returns, None if none comes in `wait` ms; see bus_message."""
-    from PyQt5.QtDBus import QDBus, QDBusConnection
-
     if not bus_is_there():
         return None
-    reply = QDBusConnection.sessionBus().call(bus_message(service, method, arguments, **more), QDBus.Block, wait)
+    bus = QtDBus.QDBusConnection.sessionBus()  # before the message: only then Qt can send a QDBusArgument
+    reply = bus.call(bus_message(service, method, arguments, **more), QtDBus.QDBus.Block, wait)
     if reply.type() != reply.ReplyMessage or not reply.arguments():
         return None
     value = reply.arguments()[0]
@@ -2400,86 +2471,57 @@ def bus_is_there() -> bool:
 
 def bus_message(
     service: str, method: str, arguments: Sequence[Any], path: str = "", interface: str = "", start: bool = False
-) -> QDBusMessage:
+) -> QtDBus.QDBusMessage:
     """A call, of an object and an interface that are named like the service unless told otherwise."""
-    from PyQt5.QtDBus import QDBusMessage
-
     path = path or "/" + service.replace(".", "/")
-    message = QDBusMessage.createMethodCall(service, path, interface or service, method)
+    message = QtDBus.QDBusMessage.createMethodCall(service, path, interface or service, method)
     message.setArguments(list(arguments))
     message.setAutoStartService(start)
     return message
 
 
-def notification(title: str, text: str, urgency: int, actions: Sequence[str] = ()) -> list[Any]:
-    """The arguments of org.freedesktop.Notifications.Notify."""
+def notification(title: str, text: str, urgency: int, actions: Sequence[str] = (), expires: int = -1) -> list[Any]:
+    """The arguments of org.freedesktop.Notifications.Notify. `expires` is in milliseconds, 0 is never."""
     import html
 
-    from PyQt5.QtCore import QMetaType, QVariant
-    from PyQt5.QtDBus import QDBusArgument
-
-    level = QVariant(urgency)
-    level.convert(QMetaType.UChar)
-    listed = QDBusArgument(list(actions), QMetaType.QStringList)
-    rest = [html.escape(text, quote=False), listed, {"urgency": level, "category": "network"}, -1]
+    level = QtCore.QVariant(urgency)
+    level.convert(QtCore.QMetaType.UChar)
+    listed = QtDBus.QDBusArgument(list(actions), QtCore.QMetaType.QStringList)
+    rest = [html.escape(text, quote=False), listed, {"urgency": level, "category": "network"}, expires]
     return ["pam-accesscontrol", unsigned(0), "dialog-password", title, *rest]
 
 
 def unsigned(number: int) -> Any:
-    from PyQt5.QtCore import QMetaType, QVariant
-
-    value = QVariant(number)
-    value.convert(QMetaType.UInt)
+    value = QtCore.QVariant(number)
+    value.convert(QtCore.QMetaType.UInt)
     return value
 
 
 class Banner:
-    """A notification beside the question, for whoever has a full screen above all windows. It answers nothing.
-
-    A signal that ends the process withdraws it first, as soon as Qt calls Python the next time. SIGKILL cannot.
-    """
-
+    """A notification beside the question, for whoever has a full screen above all windows. It answers nothing."""
     def __init__(self, title: str, text: str, chosen: Callable[[], None], shown: Callable[[bool], None]) -> None:
-        from PyQt5.QtCore import QObject, pyqtSlot
-        from PyQt5.QtDBus import QDBusConnection, QDBusMessage, QDBusPendingCallWatcher
-
-        class Ears(QObject):
-            @pyqtSlot(QDBusMessage)
-            def hear(_, signal: QDBusMessage) -> None:
+        class Ears(QtCore.QObject):
+            @QtCore.pyqtSlot(QtDBus.QDBusMessage)
+            def hear(_, signal: QtDBus.QDBusMessage) -> None:
                 if self.number and signal.arguments()[0] == self.number:
                     chosen()
 
         self.number = 0
-        self.watcher: QDBusPendingCallWatcher | None = None
+        self.watcher: QtDBus.QDBusPendingCallWatcher | None = None
         if not bus_is_there():
             shown(False)
             return
-        bus, self.ears = QDBusConnection.sessionBus(), Ears()
+        bus, self.ears = QtDBus.QDBusConnection.sessionBus(), Ears()
         bus.connect(NOTIFIER, "/" + NOTIFIER.replace(".", "/"), NOTIFIER, "ActionInvoked", self.ears.hear)
         asked = bus_message(NOTIFIER, "Notify", notification(title, text, 2, ["default", "Show"]), start=True)
-        self.watcher = QDBusPendingCallWatcher(bus.asyncCall(asked, 5000))
+        self.watcher = QtDBus.QDBusPendingCallWatcher(bus.asyncCall(asked, 5000))
         self.watcher.finished.connect(lambda: shown(self.is_there()))
-        self.at_the_end(self.end)
-
-    def at_the_end(self, call: Callable[[int, Any], None] | None) -> None:
-        """Has this called when a signal is to end the process, or nothing any more."""
-        import signal
-
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, call or signal.SIG_DFL)
-
-    def end(self, number: int, _: Any) -> None:
-        """Withdraws the notification, and ends the process by the signal that has come."""
-        self.withdraw()
-        os.kill(os.getpid(), number)
 
     def is_there(self) -> bool:
         """Whether a server has taken it; waits for that."""
-        from PyQt5.QtDBus import QDBusPendingReply
-
         if self.watcher is not None:
             self.watcher.waitForFinished()
-            arguments = QDBusPendingReply(self.watcher).reply().arguments()
+            arguments = QtDBus.QDBusPendingReply(self.watcher).reply().arguments()
             self.number = arguments[0] if arguments and isinstance(arguments[0], int) else 0
         return self.number > 0
 
@@ -2487,7 +2529,6 @@ class Banner:
         if self.is_there():
             call_bus(NOTIFIER, "CloseNotification", unsigned(self.number))
         self.watcher, self.number = None, 0
-        self.at_the_end(None)
 
 
 def logind_tells(session: str) -> list[str]:
@@ -2543,8 +2584,11 @@ def clock(since: float) -> str:
 
 def no_window(why: str, word: str = "") -> NoReturn:
     """Ends the process with one line on what keeps it from showing a window, and the word for whoever asks."""
+    try:
+        os.write(2, f"{COMPLAINT}{printable(why)}\n".encode())
+    except OSError:
+        pass  # nobody listens any more
     say(word)
-    os.write(2, f"pam-accesscontrol: {printable(why)}\n".encode())
     os._exit(2)  # where Qt itself would call abort() and leave a core file
 
 
@@ -2582,28 +2626,26 @@ def platforms() -> str:
     return "xcb;wayland" if xwayland else "wayland;xcb"
 
 
-def application(word: str = "") -> QApplication:
+def application(word: str = "") -> QtWidgets.QApplication:
     """Qt, on the display that the environment names; where that cannot be used, or breaks, the word is said."""
-    from PyQt5.QtCore import Qt, QtFatalMsg, qInstallMessageHandler
-    from PyQt5.QtWidgets import QApplication
 
     place = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY")
     if not place:
         no_window("there is no display: neither WAYLAND_DISPLAY nor DISPLAY is set", word)
 
     def hear(kind: int, _: object, text: str | None) -> None:
-        if kind == QtFatalMsg or re.search("connection (broke|experienced)", text or ""):
+        if kind == QtCore.QtFatalMsg or re.search("connection (broke|experienced)", text or ""):
             why = "" if "no Qt platform plugin" in (text or "") else f": {text}"  # Qt would have Qt installed again
             no_window(f"the display {place} cannot be used{why}", word)
 
-    qInstallMessageHandler(hear)
+    QtCore.qInstallMessageHandler(hear)
     os.environ.setdefault("QT_QPA_PLATFORM", platforms())
     know_the_scale()
-    QApplication.setAttribute(Qt.AA_EnableHighDpiScaling)
-    QApplication.setAttribute(Qt.AA_UseHighDpiPixmaps)
-    QApplication.setDesktopFileName("pam-accesscontrol")  # whose window it is; on Wayland it would be python3's
-    running = QApplication.instance()
-    app = running if isinstance(running, QApplication) else QApplication(["pam-accesscontrol"])
+    QtWidgets.QApplication.setAttribute(QtCore.Qt.AA_EnableHighDpiScaling)
+    QtWidgets.QApplication.setAttribute(QtCore.Qt.AA_UseHighDpiPixmaps)
+    QtWidgets.QApplication.setDesktopFileName("pam-accesscontrol")  # on Wayland, else python3
+    running = QtWidgets.QApplication.instance()
+    app = running if isinstance(running, QtWidgets.QApplication) else QtWidgets.QApplication(["pam-accesscontrol"])
     dress(app)
     return app
 
@@ -2637,12 +2679,10 @@ def know_the_scale() -> None:
         os.environ.setdefault("QT_FONT_DPI", str(round(dpi)))
 
 
-def dress(app: QApplication) -> None:
+def dress(app: QtWidgets.QApplication) -> None:
     """Light or dark as the desktop is. Qt 5 knows that from Plasma only, and nothing of GNOME's colors and fonts."""
-    from PyQt5.QtGui import QFont, QPalette
-
     scheme = desktop_setting("org.freedesktop.appearance", "color-scheme")
-    is_dark = app.palette().color(QPalette.Window).lightness() < 128
+    is_dark = app.palette().color(QtGui.QPalette.Window).lightness() < 128
     own = desktop_is("GNOME") and not os.environ.get("QT_STYLE_OVERRIDE") and not os.environ.get("QT_QPA_PLATFORMTHEME")
     if own or (scheme == 1 and not is_dark):
         app.setStyle("Fusion")
@@ -2650,7 +2690,7 @@ def dress(app: QApplication) -> None:
     if own:
         family, _, points = str(desktop_setting("org.gnome.desktop.interface", "font-name")).rpartition(" ")
         if family and points.isdecimal():
-            app.setFont(QFont(family, int(points)))
+            app.setFont(QtGui.QFont(family, int(points)))
 
 
 def desktop_setting(group: str, name: str) -> Any:
@@ -2659,34 +2699,29 @@ def desktop_setting(group: str, name: str) -> Any:
     return call_bus("org.freedesktop.portal.Desktop", "Read", group, name, **portal, start=True, wait=3000)
 
 
-def palette_of(colors: list[str]) -> QPalette:
-    from PyQt5.QtGui import QColor, QPalette
-
-    text, window, field, button, accent = map(QColor, colors)
+def palette_of(colors: list[str]) -> QtGui.QPalette:
+    text, window, field, button, accent = map(QtGui.QColor, colors)
     edges = button.lighter(150), button.darker(160), button.darker(120)
-    palette = QPalette(text, button, *edges, text, text, field, window)
-    palette.setColor(QPalette.Highlight, accent)
-    palette.setColor(QPalette.HighlightedText, QColor("white"))
-    palette.setColor(QPalette.Link, accent)
-    faint = QColor(text)
+    palette = QtGui.QPalette(text, button, *edges, text, text, field, window)
+    palette.setColor(QtGui.QPalette.Highlight, accent)
+    palette.setColor(QtGui.QPalette.HighlightedText, QtGui.QColor("white"))
+    palette.setColor(QtGui.QPalette.Link, accent)
+    faint = QtGui.QColor(text)
     faint.setAlphaF(0.4)
-    for role in (QPalette.WindowText, QPalette.Text, QPalette.ButtonText):
-        palette.setColor(QPalette.Disabled, role, faint)
+    for role in (QtGui.QPalette.WindowText, QtGui.QPalette.Text, QtGui.QPalette.ButtonText):
+        palette.setColor(QtGui.QPalette.Disabled, role, faint)
     return palette
 
 
-def shield(size: int, ratio: float, palette: QPalette) -> QPixmap:
+def shield(size: int, ratio: float, palette: QtGui.QPalette) -> QtGui.QPixmap:
     """The icon: a shield with a keyhole, in the palette's colors, drawn for a screen of this many pixels a point."""
-    from PyQt5.QtCore import QPointF, QRectF, Qt
-    from PyQt5.QtGui import QPainter, QPainterPath, QPixmap, QPolygonF
-
-    pixmap = QPixmap(round(size * ratio), round(size * ratio))
+    pixmap = QtGui.QPixmap(round(size * ratio), round(size * ratio))
     pixmap.setDevicePixelRatio(ratio)
-    pixmap.fill(Qt.transparent)
-    painter = QPainter(pixmap)
-    painter.setRenderHint(QPainter.Antialiasing)
+    pixmap.fill(QtCore.Qt.transparent)
+    painter = QtGui.QPainter(pixmap)
+    painter.setRenderHint(QtGui.QPainter.Antialiasing)
     painter.scale(size / 64, size / 64)
-    outline = QPainterPath(QPointF(32, 2))
+    outline = QtGui.QPainterPath(QtCore.QPointF(32, 2))
     outline.cubicTo(40, 8, 49, 10, 58, 10)
     outline.cubicTo(60, 36, 50, 54, 32, 62)
     outline.cubicTo(14, 54, 4, 36, 6, 10)
@@ -2694,11 +2729,12 @@ def shield(size: int, ratio: float, palette: QPalette) -> QPixmap:
     color = palette.color(palette.Highlight)
     painter.fillPath(outline, color)
     painter.setClipPath(outline)
-    painter.fillRect(QRectF(32, 0, 32, 64), color.darker(118))
-    keyhole = QPainterPath()
-    keyhole.addEllipse(QPointF(32, 26), 7.5, 7.5)
-    stem = QPainterPath()
-    stem.addPolygon(QPolygonF([QPointF(*it) for it in ((29.5, 28), (34.5, 28), (37.5, 45), (26.5, 45), (29.5, 28))]))
+    painter.fillRect(QtCore.QRectF(32, 0, 32, 64), color.darker(118))
+    keyhole = QtGui.QPainterPath()
+    keyhole.addEllipse(QtCore.QPointF(32, 26), 7.5, 7.5)
+    stem = QtGui.QPainterPath()
+    corners = (29.5, 28), (34.5, 28), (37.5, 45), (26.5, 45), (29.5, 28)
+    stem.addPolygon(QtGui.QPolygonF([QtCore.QPointF(*it) for it in corners]))
     painter.fillPath(keyhole.united(stem), palette.color(palette.HighlightedText))
     painter.end()
     return pixmap
@@ -2708,57 +2744,49 @@ class MessageWindow:
     """A message box with the icon, a headline, a table of facts and a quiet line at its foot. All of it plain text."""
 
     def __init__(self) -> None:
-        from PyQt5.QtCore import Qt
-        from PyQt5.QtGui import QFontInfo, QIcon
-        from PyQt5.QtWidgets import QApplication, QGridLayout, QLabel, QMessageBox, QWidget
-
-        self.box = box = QMessageBox()
+        self.box = box = QtWidgets.QMessageBox()
         box.setModal(False)
-        box.setAttribute(Qt.WA_ShowWithoutActivating)
-        box.setWindowFlag(Qt.WindowStaysOnTopHint)
-        box.setTextFormat(Qt.PlainText)
+        box.setAttribute(QtCore.Qt.WA_ShowWithoutActivating)
+        box.setWindowFlag(QtCore.Qt.WindowStaysOnTopHint)
+        box.setTextFormat(QtCore.Qt.PlainText)
         self.em = box.fontMetrics().height()
-        screen = QApplication.primaryScreen()
+        screen = QtWidgets.QApplication.primaryScreen()
         icon = shield(round(2.8 * self.em), screen.devicePixelRatio(), box.palette())
         box.setIconPixmap(icon)
-        box.setWindowIcon(QIcon(icon))
+        box.setWindowIcon(QtGui.QIcon(icon))
         self.room = min(32 * self.em, screen.availableSize().width() - 14 * self.em)
-        head = box.findChild(QLabel, "qt_msgbox_label")
+        head = box.findChild(QtWidgets.QLabel, "qt_msgbox_label")
         grid = box.layout()
-        assert head is not None and isinstance(grid, QGridLayout)  # nosec B101  # for mypy
+        assert head is not None and isinstance(grid, QtWidgets.QGridLayout)  # nosec B101  # for mypy
         font = head.font()
         font.setBold(True)
-        font.setPointSizeF(1.25 * QFontInfo(font).pointSizeF())
+        font.setPointSizeF(1.25 * QtGui.QFontInfo(font).pointSizeF())
         head.setFont(font)
         grid.setContentsMargins(*[max(11, 3 * self.em // 4)] * 4)
-        self.head, self.grid, self.body, self.foot = head, grid, QWidget(), QLabel()
+        self.head, self.grid, self.body, self.foot = head, grid, QtWidgets.QWidget(), QtWidgets.QLabel()
 
     def fill(self, title: str, headline: str, facts: Sequence[tuple[str, str]], foot: str) -> None:
         """Puts this on the window, instead of what was there. A fact in which there is nothing is no row."""
-        from PyQt5.QtCore import Qt
-        from PyQt5.QtGui import QFontDatabase, QFontInfo
-        from PyQt5.QtWidgets import QGridLayout, QLabel, QWidget
-
         self.box.setWindowTitle(title.replace("[*]", "[*][*]"))  # or Qt takes it for its mark of unsaved changes
         self.box.setText(self.fit(headline, self.head))
         self.body.hide()
         self.body.deleteLater()
-        self.body = QWidget()
-        table = QGridLayout(self.body)
+        self.body = QtWidgets.QWidget()
+        table = QtWidgets.QGridLayout(self.body)
         table.setContentsMargins(0, self.em // 2, 0, self.em // 4)
         table.setHorizontalSpacing(self.em)
         table.setVerticalSpacing(self.em // 3)
         table.setColumnMinimumWidth(1, 14 * self.em)
         table.setColumnStretch(1, 1)
         for key, fact in facts:
-            value = QLabel()
-            value.setTextFormat(Qt.PlainText)
+            value = QtWidgets.QLabel()
+            value.setTextFormat(QtCore.Qt.PlainText)
             if "SHA256:" in fact:
-                font = QFontDatabase.systemFont(QFontDatabase.FixedFont)
-                font.setPointSizeF(QFontInfo(self.box.font()).pointSizeF())
+                font = QtGui.QFontDatabase.systemFont(QtGui.QFontDatabase.FixedFont)
+                font.setPointSizeF(QtGui.QFontInfo(self.box.font()).pointSizeF())
                 value.setFont(font)
             value.setText("\n".join(self.fit(line, value) for line in fact.split("\n")))
-            table.addWidget(self.quiet(key), table.rowCount(), 0, Qt.AlignTop)
+            table.addWidget(self.quiet(key), table.rowCount(), 0, QtCore.Qt.AlignTop)
             table.addWidget(value, table.rowCount() - 1, 1)
         self.foot = self.quiet(foot)
         self.foot.setContentsMargins(0, self.em // 2 if facts else 0, 0, 0)
@@ -2768,17 +2796,12 @@ class MessageWindow:
 
     def fit(self, text: str, label: Any) -> str:
         """As much of a line as there is room for."""
-        from PyQt5.QtCore import Qt
-
-        return LEFT_TO_RIGHT + str(label.fontMetrics().elidedText(text, Qt.ElideMiddle, self.room))
+        return LEFT_TO_RIGHT + str(label.fontMetrics().elidedText(text, QtCore.Qt.ElideMiddle, self.room))
 
     def quiet(self, text: str) -> Any:
         """Text that stands back, on light and dark alike."""
-        from PyQt5.QtCore import Qt
-        from PyQt5.QtWidgets import QLabel
-
-        label = QLabel(text)
-        label.setTextFormat(Qt.PlainText)
+        label = QtWidgets.QLabel(text)
+        label.setTextFormat(QtCore.Qt.PlainText)
         palette = label.palette()
         color = palette.color(palette.WindowText)
         color.setAlphaF(0.7)
@@ -2786,19 +2809,17 @@ class MessageWindow:
         label.setPalette(palette)
         return label
 
-    def watch(self, seen: Callable[[QEvent], bool]) -> None:
+    def watch(self, seen: Callable[[QtCore.QEvent], bool]) -> None:
         """Shows the window's events to a function first: keys and clicks come in there, before any widget has them.
 
         Those that another X program has sent with XSendEvent(3) do not come in at all.
         """
-        from PyQt5.QtCore import QAbstractNativeEventFilter, QCoreApplication, QObject
-
-        class Door(QObject):
-            def eventFilter(self, _: QObject, event: QEvent) -> bool:
+        class Door(QtCore.QObject):
+            def eventFilter(self, _: QtCore.QObject, event: QtCore.QEvent) -> bool:
                 return seen(event)
 
-        class Forgeries(QAbstractNativeEventFilter):
-            def nativeEventFilter(self, kind: QByteArray | bytes | bytearray, message: Any) -> tuple[bool, int]:
+        class Forgeries(QtCore.QAbstractNativeEventFilter):
+            def nativeEventFilter(self, kind: QtCore.QByteArray | bytes | bytearray, message: Any) -> tuple[bool, int]:
                 code = message.asstring(1)[0] if kind == b"xcb_generic_event_t" else 0
                 return 0x80 + 2 <= code <= 0x80 + 6, 0  # sent: KeyPress, KeyRelease, ButtonPress, ...Release, Motion
 
@@ -2807,21 +2828,18 @@ class MessageWindow:
         assert handle is not None  # nosec B101  # for mypy
         handle.installEventFilter(Door(self.box))
         self.forgeries = Forgeries()
-        app = QCoreApplication.instance()
+        app = QtCore.QCoreApplication.instance()
         assert app is not None  # nosec B101  # for mypy
         app.installNativeEventFilter(self.forgeries)
 
 
-# ---- The question, and the note that it leaves behind if nobody answers
+# ---- The question
 
 
 class QuestionWindow(MessageWindow):
     """The window that asks, and what it takes for an answer."""
 
     def __init__(self, question: dict[str, Any], asker: int) -> None:
-        from PyQt5.QtCore import Qt
-        from PyQt5.QtWidgets import QMessageBox
-
         super().__init__()
         self.question, self.asker, self.session = question, asker, question.get("session", {}).get("id", "")
         user, rhost, service = question["user"], question["rhost"], shorten(question["service"], 20)
@@ -2838,54 +2856,45 @@ class QuestionWindow(MessageWindow):
         self.headline = f"{requester} wants to become {name}" if requester else f"{name} wants to log in"
         self.title = f"{service} login: {shorten(user, 40)} {from_where(rhost)}"
         self.fill(self.title, self.headline, [row for row in facts if row[1]], "")
-        self.allow: QPushButton = self.box.addButton("&Allow", QMessageBox.AcceptRole)
-        self.deny: QPushButton = self.box.addButton("&Deny", QMessageBox.RejectRole)
+        self.allow: QtWidgets.QPushButton = self.box.addButton("&Allow", QtWidgets.QMessageBox.AcceptRole)
+        self.deny: QtWidgets.QPushButton = self.box.addButton("&Deny", QtWidgets.QMessageBox.RejectRole)
         self.allow.setAccessibleDescription(f"Lets {shorten(user, 40)} in. Alt+A")
         self.deny.setAccessibleDescription(f"Keeps {shorten(user, 40)} out. Alt+D or Escape")
-        self.allow.setFocusPolicy(Qt.TabFocus)  # a press on it that was let go elsewhere leaves no trace
+        self.allow.setFocusPolicy(QtCore.Qt.TabFocus)  # a press on it that was let go elsewhere leaves no trace
         self.allow.setEnabled(False)
-        self.rest_on(self.deny)
+        self.deny.setEnabled(False)
+        self.box.setDefaultButton(self.deny)
+        self.box.setEscapeButton(self.deny)
         self.box.finished.connect(self.answered)
         self.watch(self.seen)
         self.banner: Banner | None = None
-        self.over = self.told = self.typing = False  # typing: the key that is being looked at does not count
+        self.told = self.typing = False  # typing: the key that is being looked at does not count
         self.timeout = float(question["timeout"])
         self.start = time.monotonic()
         self.end = self.start + self.timeout
         self.clicks_from = self.keys_from = FOREVER
-        self.heard = self.start  # of whoever asks
-
-    def rest_on(self, button: QPushButton) -> None:
-        """Has a button do nothing yet, and be what Enter, Escape and closing the window mean."""
-        self.rest = button
-        self.rest.setEnabled(False)
-        self.box.setDefaultButton(button)
-        self.box.setEscapeButton(button)
+        self.ran = self.heard = self.start  # when the window last did something, and whoever asks last said so
 
     def show(self) -> None:
-        from PyQt5.QtCore import QTimer
-        from PyQt5.QtWidgets import QApplication
-
-        self.timer = QTimer(self.box)
+        self.timer = QtCore.QTimer(self.box)
         self.timer.timeout.connect(self.tick)
         self.timer.start(100)
         self.tick()
         self.box.adjustSize()
-        if QApplication.platformName() == "xcb":  # at scale 2, Plasma would put it at the top left
-            self.box.move(QApplication.primaryScreen().availableGeometry().center() - self.box.rect().center())
+        if QtWidgets.QApplication.platformName() == "xcb":  # at scale 2, Plasma would put it at the top left
+            screen = QtWidgets.QApplication.primaryScreen().availableGeometry()
+            self.box.move(screen.center() - self.box.rect().center())
         # First the notification: GNOME has one of its own for the window, and does not show ours over full screen then.
         text = f"{self.headline} over {shorten(self.question['service'], 20)}"
         self.banner = Banner(self.title, text, self.come_forward, self.notified)
-        QTimer.singleShot(1000, self.box.show)
+        QtCore.QTimer.singleShot(1000, self.box.show)
 
     def notified(self, taken: bool) -> None:
-        from PyQt5.QtWidgets import QApplication
-
         self.box.show()
         if taken:
             self.is_shown()
         else:
-            QApplication.alert(self.box)
+            QtWidgets.QApplication.alert(self.box)
 
     def is_shown(self) -> None:
         """Tells whoever asks that there is something to see."""
@@ -2897,45 +2906,49 @@ class QuestionWindow(MessageWindow):
         self.box.raise_()
         self.box.activateWindow()
 
-    def seen(self, event: QEvent) -> bool:
-        """Judges what comes in from the desktop. True: nobody else gets to see it."""
-        from PyQt5.QtCore import QEvent
-        from PyQt5.QtGui import QKeyEvent
+    def runs(self) -> float:
+        """The time; the first second begins anew where the window has not run: what was done meanwhile comes now."""
+        now = time.monotonic()
+        if now - self.ran > STALLED:
+            self.allow.setEnabled(False)
+            self.deny.setEnabled(False)
+            self.clicks_from = max(self.clicks_from, now + CALM)
+            self.keys_from = max(self.keys_from, now + CALM)
+        self.ran = now
+        return now
 
-        now, kind = time.monotonic(), event.type()
-        if kind in (QEvent.MouseMove, QEvent.MouseButtonPress, QEvent.TouchBegin, QEvent.ShortcutOverride):
+    def seen(self, event: QtCore.QEvent) -> bool:
+        """Judges what comes in from the desktop. True: nobody else gets to see it."""
+        now, kind, kinds = self.runs(), event.type(), QtCore.QEvent
+        if kind in (kinds.MouseMove, kinds.MouseButtonPress, kinds.TouchBegin, kinds.ShortcutOverride):
             self.end = min(max(self.end, now + self.timeout / 3), self.start + 2 * self.timeout)
-        if kind == QEvent.Expose and self.clicks_from == FOREVER and self.box.windowHandle().isExposed():
+        if kind == kinds.Expose and self.clicks_from == FOREVER and self.box.windowHandle().isExposed():
             self.clicks_from = now + CALM
             self.is_shown()
-        elif kind == QEvent.FocusIn:  # perhaps in the middle of a word
+        elif kind == kinds.FocusIn:  # perhaps in the middle of a word
             self.keys_from = now + CALM
-            self.rest.setFocus()
-        elif kind == QEvent.FocusOut:  # Qt may show us the first key after the next FocusIn before that
+            self.deny.setFocus()
+        elif kind == kinds.FocusOut:  # Qt may show us the first key after the next FocusIn before that
             self.keys_from = FOREVER
-        elif isinstance(event, QKeyEvent):
+        elif isinstance(event, QtGui.QKeyEvent):
             return self.swallows(event, now)
-        elif kind == QEvent.Close and now < self.clicks_from:
+        elif kind == kinds.Close and now < self.clicks_from:
             event.ignore()
             return True
-        elif kind == QEvent.Close and is_logging_out(self.session):
+        elif kind == kinds.Close and is_logging_out(self.session):
             self.finish("broken")
         return False
 
-    def swallows(self, event: QKeyEvent, now: float) -> bool:
+    def swallows(self, event: QtGui.QKeyEvent, now: float) -> bool:
         """Typing is not answering: a key counts only after a second without keys, and a letter only with Alt."""
-        from PyQt5.QtCore import QEvent, Qt
-
-        key = event.key()
-        if event.type() == QEvent.ShortcutOverride and not Qt.Key_Shift <= key <= Qt.Key_ScrollLock:
+        key, keys = event.key(), QtCore.Qt
+        if event.type() == QtCore.QEvent.ShortcutOverride and not keys.Key_Shift <= key <= keys.Key_ScrollLock:
             # What is left of it, a shortcut or a key press, comes next. A message box takes a plain A for Alt+A.
-            text = key < Qt.Key_Escape and key != Qt.Key_Space and not event.modifiers() & Qt.AltModifier
+            text = key < keys.Key_Escape and key != keys.Key_Space and not event.modifiers() & keys.AltModifier
             self.typing = text or now < max(self.clicks_from, self.keys_from)
             self.keys_from = max(self.keys_from, now + CALM)
             if text:
-                self.rest.setFocus()
-        if self.over and not self.typing and key == Qt.Key_Escape and event.type() == QEvent.KeyPress:
-            self.box.done(0)  # for Qt, Escape is still Deny, which has gone
+                self.deny.setFocus()
         if self.typing:
             event.accept()
         return self.typing
@@ -2944,29 +2957,26 @@ class QuestionWindow(MessageWindow):
         """Ten times a second: is somebody still waiting, is there time left, do clicks count by now."""
         import select
 
-        now = time.monotonic()
-        if not self.over and self.asker >= 0:
+        now = self.runs()
+        if self.asker >= 0:
             if select.select([self.asker], [], [], 0)[0]:
                 self.heard = now if os.read(self.asker, 4096) else -PLACE_KEPT
             if now - self.heard > PLACE_KEPT:
                 self.finish("gone")
-        if not self.over and now >= self.end:
-            self.run_out()
-        if now >= self.clicks_from and not self.rest.isEnabled():
+        if now >= self.end:
+            self.finish("unseen" if is_out_of_sight(self.session) else "timeout")
+        if now >= self.clicks_from and not self.deny.isEnabled():
+            QtWidgets.QApplication.sync()  # what was done until now comes before the buttons work
+            now = self.runs()
+        if now >= self.clicks_from and not self.deny.isEnabled():
             self.allow.setEnabled(True)
-            self.rest.setEnabled(True)
-            self.rest.setFocus()
-            if self.over:
-                self.timer.stop()
-        if self.over:
-            return
+            self.deny.setEnabled(True)
+            self.deny.setFocus()
         early = now < self.clicks_from or now < self.keys_from < FOREVER
         self.foot.setText("One moment…" if early else f"{duration(int(self.end - now) + 1)} left, then denied")
 
     def answered(self) -> None:
         """The window has been closed, by whatever button, key or other way."""
-        if self.over:
-            leave("")
         self.finish("allow" if self.box.clickedButton() is self.allow else "deny")
 
     def finish(self, word: str) -> NoReturn:
@@ -2976,81 +2986,65 @@ class QuestionWindow(MessageWindow):
             self.banner.withdraw()
         leave("")
 
-    def run_out(self) -> None:
-        """There is no time left: whoever waits is told, and the window stays, as a note."""
-        self.over = True
-        word = "unseen" if is_out_of_sight(self.session) else "timeout"
-        if self.asker < 0:
-            self.finish(word)
-        say(word)
-        os.dup2(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC), 1)
-        if self.banner:
-            self.banner.withdraw()
-        self.become_note([*self.question.get("missed", ()), self.question])
-
-    def become_note(self, missed: list[dict[str, Any]]) -> None:
-        """Turns the window into a note of the questions that nobody has answered, the last one first."""
-        from PyQt5.QtWidgets import QMessageBox
-
-        missed.reverse()
-        last, service = missed[0], shorten(missed[0]["service"], 20)
-        where = shorten(last["rhost"], 300) or "this computer"
-        facts = [("From", where), ("Over", service), ("At", clock(last["since"]))]
-        headline = f"{shorten(last['user'], 300)} wanted to log in"
-        title = f"{service} login denied: {shorten(last['user'], 40)}"
-        if len(missed) > 1:
-            headline, title = f"{len(missed)} logins were denied", f"{len(missed)} logins denied"
-            facts = [(clock(it["since"]), login_in_words(it)) for it in missed[:MISSED_MOST]]
-        if len(missed) > MISSED_MOST:
-            facts.append(("earlier", f"{len(missed) - MISSED_MOST} more"))
-        self.box.removeButton(self.allow)
-        self.box.removeButton(self.deny)
-        self.fill(title, headline, facts, f"Nobody answered, so {'they were' if len(missed) > 1 else 'it was'} denied.")
-        self.rest_on(self.box.addButton("&Close", QMessageBox.RejectRole))
-        self.clicks_from = time.monotonic() + CALM  # a click that was meant for Allow or Deny
-        self.keys_from = max(self.keys_from, self.clicks_from)
-
-
-def login_in_words(login: dict[str, Any]) -> str:
-    return f"{shorten(login['user'], 40)} {from_where(login['rhost'])} over {shorten(login['service'], 20)}"
-
 
 def show_question(question: dict[str, Any], asker: int = -1) -> NoReturn:
-    """Asks the person at this display, says their word, allow, deny or timeout, and ends the process.
+    """Asks the person at this display, says one of the words of ENDINGS, and ends the process.
 
-    The word is gone as soon as descriptor `asker` has anything to say; where there is none, nobody waits but the
-    person, who gets no note.
+    The word is gone as soon as descriptor `asker` is at its end, or silent for PLACE_KEPT seconds; where there is none,
+    nobody waits but the person.
     """
-    app = application("broken" if asker >= 0 else "")
+    import signal
+
+    word = "broken" if asker >= 0 else ""
+    app = application(word)
     window = QuestionWindow(question, asker)
+    signal.signal(signal.SIGTERM, lambda *_: window.finish(word))  # by the owner; else its notification would stay
     window.show()
     app.exec_()
-    leave("broken" if asker >= 0 else "")  # Qt was told to quit by something else than an answer
+    leave(word)  # Qt was told to quit by something else than an answer
 
 
-def show_notice(notice: dict[str, Any]) -> NoReturn:
-    """Says who is gone: by a notification, or else in a window in the corner, for half a minute."""
-    from PyQt5.QtCore import QEvent, Qt, QTimer
-    from PyQt5.QtWidgets import QMessageBox
+# ---- What is left behind: a notification, or a small window where no server shows them
 
-    user, rhost, service = shorten(notice["user"], 300), notice["rhost"], shorten(notice["service"], 20)
-    headline = f"{user} has logged out"
-    lasted = f"{from_where(rhost)} over {service}, for {duration(notice['seconds'])}"
-    lasted += f"\nthe last of {notice['logins']} logins" if notice["logins"] > 1 else ""
-    if call_bus(NOTIFIER, "Notify", *notification(headline, lasted.replace("\n", ", "), 1), start=True, wait=3000):
+
+def show_missed(missed: dict[str, Any]) -> NoReturn:
+    """Tells of a question that nobody answered, until that is dismissed."""
+    requester = shorten(missed.get("requester", ""), 300)
+    user, where = shorten(missed["user"], 300), from_where(missed["rhost"])
+    service = shorten(missed["service"], 20)
+    headline = f"{requester} wanted to become {user}" if requester else f"{user} wanted to log in"
+    text = f"{where} over {service}, at {clock(missed['since'])}.\nNobody answered, so it was denied."
+    show_note(f"{service} login denied: {shorten(user, 40)} {where}", headline, text, stays=True)
+
+
+def show_ended(ended: dict[str, Any]) -> NoReturn:
+    """Says who is gone."""
+    user, where = shorten(ended["user"], 300), from_where(ended["rhost"])
+    service = shorten(ended["service"], 20)
+    text = f"{where} over {service}, for {duration(ended['seconds'])}"
+    text += f",\nthe last of {ended['logins']} logins" if ended["logins"] > 1 else ""
+    show_note(f"{service} logout: {shorten(user, 40)} {where}", f"{user} has logged out", text, stays=False)
+
+
+def show_note(title: str, headline: str, text: str, stays: bool) -> NoReturn:
+    """A notification, or else a window in the corner: it stays until it is dismissed, or goes by itself.
+
+    Its urgency is normal: on GNOME, a critical one keeps that of the next question off the screen (measured).
+    """
+    told = notification(headline, text.replace("\n", " "), 1, expires=0 if stays else -1)
+    if call_bus(NOTIFIER, "Notify", *told, start=True, wait=3000):
         leave("")
-
     app = application()
     window = MessageWindow()
-    window.fill(f"{service} logout: {shorten(user, 40)} {from_where(rhost)}", headline, [], lasted)
+    window.fill(title, headline, [], text)
     box = window.box
-    box.setStandardButtons(QMessageBox.Close)
-    box.setWindowFlag(Qt.WindowDoesNotAcceptFocus)
+    box.setStandardButtons(QtWidgets.QMessageBox.Close)
+    box.setWindowFlag(QtCore.Qt.WindowDoesNotAcceptFocus)
 
-    def seen(event: QEvent) -> bool:
-        if event.type() == QEvent.MouseButtonPress:
+    def seen(event: QtCore.QEvent) -> bool:
+        if event.type() == QtCore.QEvent.MouseButtonPress:
             box.done(0)
-        if event.type() == QEvent.Expose:
+        if event.type() == QtCore.QEvent.Expose:
             screen = app.primaryScreen().availableGeometry()
             frame = box.frameGeometry()
             frame.moveBottomRight(screen.bottomRight())
@@ -3059,7 +3053,8 @@ def show_notice(notice: dict[str, Any]) -> NoReturn:
 
     window.watch(seen)
     box.finished.connect(app.quit)
-    QTimer.singleShot(30_000, app.quit)
+    if not stays:
+        QtCore.QTimer.singleShot(30_000, app.quit)
     box.show()
     app.exec_()
     leave("")
@@ -3080,27 +3075,27 @@ def made_up_question() -> dict[str, Any]:
 
 
 def window_main() -> NoReturn:
-    """The owner's process: one question or notice on stdin, as JSON, and words on stdout."""
+    """A unit's process: it is told by its standard input, as JSON, and answers by words on its standard output."""
     import json
-    import signal
 
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE}:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.umask(0o077)
     try:
         with open(0, "rb", buffering=0, closefd=False) as stdin:  # a buffer might hide that the asker is gone
-            asked = json.loads(stdin.readline(1 << 20))
-        if asked["kind"] == "notice":
-            time.sleep(asked["delay"])  # ended by then, if the person has come back
-        environment = find_display(asked["session"])
+            told = json.loads(stdin.readline(1 << 20))
+        if told["kind"] == "ended":
+            time.sleep(told["delay"])  # the unit is stopped if the person comes back
+        environment = find_display(told["session"])
         if not environment:
-            no_window("no display is to be found", "nobody" if asked["session"]["type"] == "tty" else "broken")
+            no_window("no display is to be found", "nobody" if told["session"]["type"] == "tty" else "broken")
         os.environb.update(environment)
-        if asked["kind"] == "probe":
+        if told["kind"] == "probe":
             leave("display")
-        if asked["kind"] == "notice":
-            show_notice(asked)
-        show_question(asked, asker=0)
+        load_qt()
+        if told["kind"] == "missed":
+            show_missed(told)
+        if told["kind"] == "ended":
+            show_ended(told)
+        show_question(told, asker=0)
     except Exception as error:  # whatever it is, it is no answer
         no_window(f"{type(error).__name__}: {error}", "broken")
 
@@ -3211,6 +3206,7 @@ OVER = {"SSH": "over SSH", "TTY": "on the console", "XDM": "at the desktop"}
 PHASES = {"auth": "auth", "account": "account", "open_session": "session"}  # by PAM_TYPE, see pam_exec(8)
 DESCRIPTORS_MOST = 4096  # that a process of pam_exec.so's gets, where its host has fewer
 WAITED_FOR_WITHIN = 0.1  # seconds
+PIDFD_GETFD = 438  # the number of that system call
 
 
 class CallError(Exception):
@@ -3385,9 +3381,28 @@ class PamExecHost(Host):
 
     def watched(self, attempt: LoginAttempt) -> dict[int, int]:
         """The end of the host: its pidfd is readable then, and standard output has an error. See pidfd_open(2)."""
-        import select
+        return {self.process: POLLIN, 1: 0, **self.client()}
 
-        return {self.process: select.POLLIN, 1: 0}
+    def client(self) -> dict[int, int]:
+        """The socket that the host has as its standard input and output, as inetd gives it: its client is behind it.
+
+        Cockpit's session is of that kind. See pidfd_getfd(2), which Python does not have, and systemd.exec(5).
+        """
+        folder = f"/proc/{self.pid}/fd"
+        try:
+            given, other = os.readlink(f"{folder}/0"), os.readlink(f"{folder}/1")
+        except OSError:
+            return {}
+        if given != other or not given.startswith("socket:"):
+            return {}
+        import ctypes
+
+        copy = ctypes.CDLL(None).syscall(PIDFD_GETFD, self.process, 1, 0)
+        if copy < 0:
+            return {}
+        socket = _socket.socket(fileno=copy)
+        is_tcp = socket.family in (_socket.AF_INET, _socket.AF_INET6)
+        return {socket.detach(): POLLRDHUP if is_tcp else 0}
 
     def tell(self, phase: str, sentence: str) -> None:
         """pam_exec.so passes each line on, as PAM_TEXT_INFO."""
@@ -4186,9 +4201,21 @@ def faults_of(path: str) -> Iterator[str]:
         rules = parse(read_text(path), path)
     found = [*rules.ignored, *unreachable(rules), *unknown_names(rules), *rules_without_effect(rules)]
     yield from (f"{printable(path)}:{line}: {what}" for line, what in sorted(found))
-    locked_out = root_locked_out(rules)
-    if locked_out:
-        yield f"{printable(path)}: {locked_out}"
+    asks = any(rule.action == "ASK" for rule in rules.rules)
+    for what in filter(None, (root_locked_out(rules), nothing_to_ask_with() if asks else "")):
+        yield f"{printable(path)}: {what}"
+
+
+def nothing_to_ask_with() -> str:
+    """What this machine lacks to ask anybody, empty if nothing."""
+    import importlib.util
+
+    try:
+        lacks = "" if importlib.util.find_spec("PyQt5.QtDBus") else "PyQt5"
+    except ImportError:
+        lacks = "PyQt5"
+    lacks = lacks or ("" if os.path.exists(SYSTEMD_RUN) else SYSTEMD_RUN)
+    return f"{lacks} is not installed: ASK refuses while somebody is at the desktop" if lacks else ""
 
 
 def must_be_readable(path: str) -> None:
@@ -4285,7 +4312,7 @@ def what_keeps_out(attempt: LoginAttempt, remember: int) -> str:
     refusal = answers.refusal_of(person)
     seconds = refusal.until - seconds_up() if refusal else 0
     if refusal and seconds > 0:
-        return f"an earlier {EARLIER[refusal.word]} {refusal.owner} holds for {duration(seconds)} more"
+        return f"an earlier {refusal.in_words()} holds for {duration(seconds)} more"
     seconds = Questions().look().kept_out_for(person, answers, remember)
     return f"too many questions were taken back, which holds for {duration(seconds)} more" if seconds > 0 else ""
 
@@ -4299,8 +4326,10 @@ def whom_to_ask(rules: RuleFile) -> tuple[int, str]:
     if desktop is None:
         status = LET_IN if rules.unattended == "OPEN" else REFUSED
         return status, f"nobody is at the desktop, and UNATTENDED is {rules.unattended}"
-    console = ", if that text console is a desktop" if desktop.type == "tty" else ""
-    return ASKED, f"{printable(user_name(desktop.uid))}, at the desktop{console}"
+    who, lacks = f"{printable(user_name(desktop.uid))}, at the desktop", nothing_to_ask_with()
+    if desktop.type == "tty":
+        return ASKED, f"{who}, if that text console is a desktop" + (f"; {lacks}" if lacks else "")
+    return (REFUSED, lacks) if lacks else (ASKED, who)
 
 
 def look_at_limits(decision: Decision, attempt: LoginAttempt) -> tuple[bool, list[str]]:
@@ -4381,7 +4410,7 @@ def answers_that_hold() -> list[dict[str, Any]]:
     """The answers that hold, and for how long: `seconds` is None while a session lives. Raises OSError."""
     return [
         {"who": it.who, "service": it.service if it.allows else "any service", "asked_by": it.asked_by,
-         "answer": f"{EARLIER[it.word]} {it.owner}", "seconds": None if seconds < 0 else int(seconds)}
+         "answer": it.in_words(), "seconds": None if seconds < 0 else int(seconds)}
         for it, seconds in Answers().that_hold()
     ]
 
@@ -4391,11 +4420,12 @@ def forget(user: str) -> int:
     if os.geteuid() != 0:
         raise UsageError("only root can lift an answer")
     person, answers, questions = person_key(Person(user)), Answers(), Questions().look()
-    lifted = [f"{EARLIER[it.word]} {it.owner}" for it, _ in answers.that_hold() if it.person == person]
+    lifted = [it.in_words() for it, _ in answers.that_hold() if it.person == person]
     while any(it.person == person for it in answers.found):  # one may just be used, and have another name then
         for answer in answers.found:
             if answer.person == person:
                 answers.remove(answer.link)
+                stop_units(our_units(notice_name(answer)))
         answers = Answers()
     shown = [it for it in questions.taken_back if it.person == person and questions.remove(it.entry.link)]
     if shown:
@@ -4429,6 +4459,7 @@ def limit_status(rules: RuleFile, limit: Limit, sessions: OpenSessions, groups: 
 def try_window() -> NoReturn:
     """Shows the dialog, with made-up data, on the desktop of whoever calls; prints the answer. Raises UsageError."""
     try:
+        load_qt()
         show_question(made_up_question())
     except ImportError:
         raise UsageError("there is no PyQt5: install python3-pyqt5") from None

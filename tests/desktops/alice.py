@@ -33,6 +33,11 @@ def as_alice(*command: str) -> list[str]:
     return [*as_her, "env", "--ignore-environment", "--chdir=/", *settings, *command]
 
 
+def cut_out(picture: str, part: str, path: Path) -> None:
+    """A part of a picture, WIDTHxHEIGHT+X+Y."""
+    run("convert", picture, "-crop", part, "+repage", "-strip", "+dither", "-colors", "96", str(path))
+
+
 class Desktop:
     """A desktop, and what alice sees and does there; what differs is in gnome.py and kde.py."""
 
@@ -48,7 +53,11 @@ class Desktop:
     def photograph(self, path: str) -> None: ...
     def windows(self) -> list[dict[str, Any]]: ...
     def notification(self) -> str: ...
+    def notifications(self) -> str: ...
+    def dismiss(self) -> None: ...
+    def dismiss_all(self) -> None: ...
     def notification_at(self) -> tuple[int, int]: ...
+    def notification_part(self) -> str: ...
     def maximise(self) -> None: ...
     def lock(self) -> None: ...
     def unlock(self) -> None: ...
@@ -79,8 +88,12 @@ class Desktop:
 
         wait_for(opens, "the terminal is there")
         wait_for(lambda: self.in_focus() != "", "the terminal has the keyboard")
-        self.maximise()
-        wait_for(lambda: self.windows()[-1]["rect"][2] >= 1280, "the terminal is maximised")
+
+        def is_maximised() -> bool:
+            self.maximise()
+            return bool(self.windows()[-1]["rect"][2] >= 1280)
+
+        wait_for(is_maximised, "the terminal is maximised")
 
         def takes_keys() -> bool:
             self.press("x")
@@ -100,6 +113,10 @@ class Desktop:
         self.photograph("/tmp/read.png")
         run("convert", "/tmp/read.png", *crop, "-resize", "300%", "-colorspace", "gray", "/tmp/large.png")
         return run("tesseract", "/tmp/large.png", "-", "--psm", "11").stdout
+
+    def picture_of_notification(self, path: Path) -> None:
+        self.photograph("/tmp/whole.png")
+        cut_out("/tmp/whole.png", self.notification_part(), path)
 
     def knock(self, user: str, **how: Any) -> Login:
         """Somebody wants to come in over ssh, by their own key."""
@@ -124,8 +141,7 @@ class Desktop:
             login.client.kill()
             login.client.communicate()
         self.logins = []
-        with suppress(AssertionError):  # those that are notes by now stay
-            wait_for(lambda: not window_processes(), "the questions go", timeout=5)
+        wait_for(lambda: not window_processes(), "the questions go")
 
         def all_gone() -> bool:
             for pid in [*window_processes(), *processes(lambda words: words[-1:] == TERMINAL[-1:])]:
@@ -133,7 +149,9 @@ class Desktop:
             return not window_processes() and not processes(lambda words: "bob" in " ".join(words[:1]))
 
         wait_for(all_gone, "everybody has left")
-        for name in ("answers", "questions", "windows"):
+        if self.is_there():
+            self.dismiss_all()
+        for name in ("answers", "questions"):
             shutil.rmtree(f"/run/pam-accesscontrol/{name}", ignore_errors=True)
         for path in SEEN.glob("*"):
             path.unlink()
@@ -185,4 +203,4 @@ class Question:
         margin = 24 * scale
         self.desktop.photograph("/tmp/whole.png")
         part = f"{width + 2 * margin}x{height + 2 * margin}+{x - margin}+{y - margin}"
-        run("convert", "/tmp/whole.png", "-crop", part, "+repage", "-strip", "+dither", "-colors", "96", str(path))
+        cut_out("/tmp/whole.png", part, path)

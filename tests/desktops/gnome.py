@@ -135,8 +135,7 @@ class Gnome(Desktop):
         wait_for(self.is_there, "the shell is there", timeout=60)
         wait_for(lambda: self.evaluate("Main.layoutManager._startingUp") is False, "the shell has started", timeout=60)
         self.evaluate("Main.overview.hide()")
-        # The shell tells that it has been opened to tests, until it is told not to.
-        self.evaluate("Main.messageTray.getSources().forEach(it => it.destroy())")
+        self.dismiss_all()  # the shell tells that it has been opened to tests
         run(*as_alice("gdbus", "wait", "--session", "--activate", PORTAL, PORTAL))  # which any program has started
         if scale != 1:
             self.set_scale(scale)
@@ -194,11 +193,26 @@ class Gnome(Desktop):
         shown = "Main.messageTray._banner ? Main.messageTray._notification : {title: '', body: ''}"
         return str(self.evaluate(f"(it => `${{it.title}}\n${{it.body}}`)({shown})"))
 
+    def notifications(self) -> str:
+        """What all the notifications say that the shell keeps."""
+        kept = "Main.messageTray.getSources().flatMap(it => it.notifications).map(it => `${it.title}\\n${it.body}`)"
+        return "\n".join(self.evaluate(kept))
+
+    def dismiss(self) -> None:
+        """alice closes the notification that is on the screen."""
+        self.evaluate("Main.messageTray._banner.close(); 0")
+
+    def dismiss_all(self) -> None:
+        self.evaluate("Main.messageTray.getSources().forEach(it => it.destroy())")
+
     def notification_at(self) -> tuple[int, int]:
         return 600, 90
 
+    def notification_part(self) -> str:
+        return "560x116+360+33"
+
     def maximise(self) -> None:
-        self.evaluate("global.display.focus_window.maximize(3)")
+        self.evaluate("global.display.focus_window?.maximize(3)")
 
     def lock(self) -> None:
         self.evaluate("Main.screenShield.lock(false); 0")

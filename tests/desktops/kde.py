@@ -157,8 +157,32 @@ class Kde(Desktop):
         """What the notification says that is on the screen just now."""
         return self.text("-gravity", "southeast", "-crop", f"{420 * self.scale}x{260 * self.scale}+0+{40 * self.scale}")
 
+    def notifications(self) -> str:
+        """What the notifications say that are on the screen."""
+        return self.notification()
+
+    def rects_of_notifications(self) -> list[list[int]]:
+        return [it["rect"] for it in self.windows() if it["program"].endswith("plasmashell")]
+
+    def dismiss(self) -> None:
+        """alice closes a notification that is on the screen."""
+        x, y, width, _ = self.rects_of_notifications()[0]
+        self.click(x + width - 20, y + 20)
+
+    def dismiss_all(self) -> None:
+        def all_gone() -> bool:
+            if self.rects_of_notifications():
+                self.dismiss()
+            return not self.rects_of_notifications()
+
+        wait_for(all_gone, "no notification is left")
+
     def notification_at(self) -> tuple[int, int]:
         return 1100, 680
+
+    def notification_part(self) -> str:
+        x, y, width, height = self.rects_of_notifications()[0]
+        return f"{width + 32}x{height + 32}+{x - 16}+{y - 16}"
 
     def maximise(self) -> None:
         self.tell_kwin("workspace.activeWindow.setMaximize(true, true); tell('done')")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from alice import Desktop
+from desktop import window_processes
 from gnome import Gnome
 from kde import Kde
 from machine import run, wait_for
@@ -52,6 +53,6 @@ def test_the_question_and_its_note(scaled: tuple[Desktop, str, int], rules) -> N
     if scale == 1:
         rules("SSH ASK USER bob\nDEFAULT:OPEN\nREMEMBER:0\nTIMEOUT:1\n")
         desktop.knock("bob", source=FROM)
-        note = desktop.question(" login denied: ")
-        note.until(lambda seen: seen["buttons"].get("Close", {}).get("enabled"), "it can be closed")
-        note.picture(PICTURES / f"{name}-note.png", scale)
+        wait_for(lambda: "wanted to log in" in desktop.notification(), "a notification tells of it")
+        wait_for(lambda: not window_processes(), "its process ends")
+        desktop.picture_of_notification(PICTURES / f"{name}-note.png")

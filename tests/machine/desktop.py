@@ -30,6 +30,8 @@ XAUTHORITY = "/run/lightdm/root/:0"
 AUTOLOGIN = "autologin-user=alice\nautologin-user-timeout=0\n"  # for the configuration of lightdm
 HERE, NEIGHBOUR, BY_IPV6 = "10.1.2.3", "10.1.2.4", "2001:db8::7"
 NOT_ALLOWED = "Access denied: the person at the desktop did not allow it."
+# Seconds from the first look at the window to a click, and from there until the window runs.
+HANDLED_LATE = [(0.0, 1.5), (0.3, 1.5), (0.5, 1.5), (0.7, 1.5), (0.7, 0.25), (0.8, 0.25)]
 
 
 # --------------------------------------------------------------------------------------------------------- the desktop
@@ -214,6 +216,11 @@ def cgroup_of(pid: int) -> str:
     return next(path for _, controllers, path in rows if controllers in ("", "name=systemd") and path != "/")
 
 
+def unit_of(pid: int) -> str:
+    """The name of the unit that a process is in."""
+    return cgroup_of(pid).rpartition("/")[2].removesuffix(".service")
+
+
 class Login:
     """A login over ssh that is under way: `echo in`, or a stay that ends with leave()."""
 
@@ -297,6 +304,8 @@ class Desktop:
             return wait_for(shown, f"a window{part_of_title}is shown")
         except AssertionError:
             print(run("journalctl", "-q", "-o", "cat", "-n", "20", "SYSLOG_IDENTIFIER=pam-accesscontrol").stdout)
+            print(*(login.result() for login in self.logins if not login.waits()), sep="\n")
+            print(run("ps", "axfo", "pid,stat,wchan,args").stdout)
             raise
 
     def note(self, *other_than: Window) -> Window:
@@ -352,7 +361,7 @@ class Desktop:
 
         wait_for(all_gone, "everybody has left")
         wait_for(lambda: not {*known_to_logind(), *known_to_the_plugin()} - {owner}, "everybody's session has ended")
-        for folder in ("answers", "questions", "windows"):
+        for folder in ("answers", "questions"):
             shutil.rmtree(STATE / folder, ignore_errors=True)
         for path in SEEN.glob("*"):
             path.unlink()
@@ -443,3 +452,13 @@ class Button:
 def keys_count(seen: dict[str, Any]) -> bool:
     """Whether the window says that it takes keys: it shows the countdown, and no longer asks for a moment."""
     return seen["texts"][-1].endswith(" left, then denied")
+
+
+@contextmanager
+def standing_still(window: Window) -> Iterator[None]:
+    """Within the block, a window does not run, as on a computer that is too busy."""
+    os.kill(window.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(window.pid, signal.SIGCONT)

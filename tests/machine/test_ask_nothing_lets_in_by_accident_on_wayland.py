@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from desktop import NOT_ALLOWED, Login, keys_count
+from desktop import HANDLED_LATE, NOT_ALLOWED, Login, keys_count, standing_still
 from machine import wait_for
 from wayland import Sway, SwayWindow
 
@@ -48,6 +48,21 @@ def test_no_key_counts_in_the_first_second(wayland_desktop: Sway, keys: list[str
     assert login.waits()
     window.press("alt+a")  # and now it does
     assert login.is_let_in()
+
+
+@pytest.mark.parametrize(("before", "behind"), HANDLED_LATE)
+def test_a_click_in_the_first_second_that_is_handled_late_does_not_count(wayland_desktop: Sway, before, behind) -> None:
+    bob = wayland_desktop.knock("bob")
+    window = wayland_desktop.question()
+    place = window.place_of("Allow")
+    time.sleep(before)  # not for an event, nor is the next: it is the moment that matters
+    with standing_still(window):
+        wayland_desktop.hands.click(*place)
+        time.sleep(behind)
+    window.until(lambda seen: seen["buttons"]["Allow"].enabled, "clicks count")
+    assert bob.waits()
+    window.click_at_once("Allow")
+    assert bob.is_let_in()
 
 
 def test_closing_it_does_not_count_in_the_first_second(wayland_desktop: Sway) -> None:

@@ -42,7 +42,7 @@ def shown(desktop: Sway, about: dict[str, Any]) -> Iterator[SwayWindow]:
         process.stdin.write(json.dumps({**about, "since": time.time(), "session": session()}) + "\n")
         process.stdin.flush()
         try:
-            yield desktop.notice() if about["kind"] == "notice" else desktop.question()
+            yield desktop.notice() if about["kind"] == "ended" else desktop.question()
         finally:
             process.terminate()
 

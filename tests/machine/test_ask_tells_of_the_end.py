@@ -84,7 +84,7 @@ def test_the_logout_waits_neither_for_remember_nor_for_the_notice(desktop: Deskt
     rules(ASK_BOB + "REMEMBER:600\n")
     comes_in_and_leaves(desktop)
     wait_for(lambda: not logins_under_way(), "sshd has ended")
-    [pending] = window_processes()
+    [pending] = wait_for(window_processes, "a process waits to tell of it")
     assert Path(f"/proc/{pending}").stat().st_uid == pwd.getpwnam("alice").pw_uid
     assert os.getsid(pending) != 0, "it does not die with the login's session"
 
@@ -112,9 +112,9 @@ def test_nothing_of_ours_is_left_in_the_session_that_has_ended(desktop: Desktop,
     [session] = [path for path in Path("/run/systemd/sessions").glob("*[!f]") if is_bobs(path.read_text())]
     bob.leave()
     wait_for(lambda: not session.exists(), "logind has forgotten the session")
-    [pending] = window_processes()
-    [manager] = processes(lambda words: words[:1] == ["/usr/bin/openbox"])
-    assert cgroup_of(pending) == cgroup_of(manager)
+    [pending] = wait_for(window_processes, "a process waits to tell of it")
+    assert cgroup_of(pending).startswith("/system.slice/pam-accesscontrol-ended-")
+    wait_for(lambda: not processes(lambda words: words[:1] == ["/usr/bin/systemd-run"]), "systemd-run has ended")
 
 
 def is_bobs(session: str) -> bool:

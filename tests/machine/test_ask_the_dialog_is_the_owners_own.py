@@ -11,12 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from desktop import Desktop, askers, cgroup_of, held_by, processes, words_of
+from desktop import Desktop, askers, cgroup_of, held_by, parent_of, processes, words_of
 from host import PASSING, PERM_DENIED, SUCCESS, Told, host
 from limits import children_of
 from machine import run
 
 pytest_plugins = ["desktop_fixtures"]
+
+
+# What systemd puts into the environment of a service, see systemd.exec(5).
+BY_SYSTEMD = {"PATH", "LANG", "INVOCATION_ID", "SYSTEMD_EXEC_PID", "MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE"}
 
 
 @pytest.fixture(autouse=True)
@@ -48,16 +52,19 @@ def test_it_runs_as_the_owner_in_full(desktop: Desktop) -> None:
     assert status["Gid"].split() == [str(alice.pw_gid)] * 4
     assert {int(gid) for gid in status["Groups"].split()} == set(os.getgrouplist("alice", alice.pw_gid))
     assert int(status["CapPrm"], 16) == int(status["CapEff"], 16) == 0
-    assert (int(status["SigBlk"], 16), int(status["SigIgn"], 16) & ~(1 << signal.SIGPIPE - 1)) == (0, 0)
+    by_python = 1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1
+    assert (int(status["SigBlk"], 16), int(status["SigIgn"], 16) & ~by_python) == (0, 0)
 
 
-def test_it_is_a_session_of_its_own_among_the_owners_processes(desktop: Desktop) -> None:
+def test_it_is_a_unit_of_systemds_of_its_own(desktop: Desktop) -> None:
     desktop.knock("bob")
     window = desktop.question()
-    [manager] = processes(lambda words: words[:1] == ["/usr/bin/openbox"])
     [asker] = askers()
-    assert os.getsid(window.pid) not in (os.getsid(asker), os.getsid(0), 0)
-    assert cgroup_of(window.pid) == cgroup_of(manager) != cgroup_of(asker)
+    assert parent_of(window.pid) == 1
+    assert os.getsid(window.pid) == window.pid
+    unit = rf"/system\.slice/pam-accesscontrol-question-{pwd.getpwnam('alice').pw_uid}-\d+\.service"
+    assert re.fullmatch(unit, cgroup_of(window.pid))
+    assert Path(f"/proc/{window.pid}/loginuid").read_text() == str(0xFFFFFFFF)
     assert os.readlink(f"/proc/{window.pid}/cwd") == "/"
     assert status_of(window.pid)["Umask"] == "0077"
 
@@ -69,10 +76,12 @@ def test_its_environment_is_the_owners_and_not_the_hosts(desktop: Desktop) -> No
     found = window.look()["environment"]
     [manager] = processes(lambda words: words[:1] == ["/usr/bin/openbox"])
     owners = environment_of(manager)
-    made = {"HOME": "/home/alice", "USER": "alice", "LOGNAME": "alice", "PATH": "/usr/bin:/bin", "PWD": "/"}
-    made |= {"QT_QPA_PLATFORM": "xcb", "LC_CTYPE": "C.UTF-8"}  # the latter by Python itself
+    made = {"HOME": "/home/alice", "USER": "alice", "LOGNAME": "alice", "SHELL": "/bin/bash"}
+    made |= {"QT_QPA_PLATFORM": "xcb"}
     assert found.items() >= {**made, "DISPLAY": ":0", "XAUTHORITY": "/home/alice/.Xauthority"}.items()
-    assert {name: value for name, value in found.items() if made.get(name) != value and owners.get(name) != value} == {}
+    left = {name for name, value in found.items() if made.get(name) != value and owners.get(name) != value}
+    assert left <= BY_SYSTEMD
+    assert not set(of_the_host.values()) & set(found.values()) - {os.environ["PATH"]}
     window.click("Deny")
     assert scratch.result().returned["open"] == PERM_DENIED
 
@@ -82,8 +91,9 @@ def test_it_holds_no_descriptor_of_the_host(desktop: Desktop) -> None:
     window = desktop.question()
     host_holds, window_holds = held_by(askers()[0]), held_by(window.pid)
     told_by, tells = (os.readlink(f"/proc/{window.pid}/fd/{number}") for number in (0, 1))
-    assert (told_by.partition(":")[0], tells.partition(":")[0]) == ("socket", "pipe")  # a socket has two ends
-    assert host_holds & window_holds - {"/dev/null"} == {tells}
+    assert (told_by.partition(":")[0], tells.partition(":")[0]) == ("socket", "pipe")
+    complains = os.readlink(f"/proc/{window.pid}/fd/2")
+    assert host_holds & window_holds - {"/dev/null"} == {tells, complains}
     assert clients_of_the_x_server() & window_holds
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ctypes
+import os
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from desktop import Desktop, Login, askers, logins_under_way, waiting_for_an_answer
+from host import passing
 from machine import run, wait_for
 
 pytest_plugins = ["desktop_fixtures"]
@@ -117,3 +122,71 @@ def test_an_answer_forgets_what_was_taken_back(desktop: Desktop, rules) -> None:
         desktop.answer("Allow")
         assert bob.is_let_in()
         wait_for(lambda: not logins_under_way(), "bob has left")
+
+
+# ----------------------------------------------------------------------------- hosts that have their client from inetd
+
+
+def by_unix() -> tuple[socket.socket, socket.socket]:
+    return socket.socketpair()
+
+
+def by_tcp() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return socket.create_connection(server.getsockname()[:2]), server.accept()[0]
+
+
+def by_tcp_ipv6() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+        return socket.create_connection(server.getsockname()[:2]), server.accept()[0]
+
+
+PIDFD_GETFD = 438
+SOCKETS = [by_unix, by_tcp, by_tcp_ipv6]
+LOGIN = ["pamtester", "-I", "rhost=10.1.2.3", "scratch", "bob", "acct_mgmt"]
+
+
+@pytest.fixture
+def inetd(rules, service) -> Iterator[Callable[..., tuple[socket.socket, subprocess.Popen[bytes]]]]:
+    """inetd(SOCKETS): a client, and a program that has the client's socket as its standard input and output."""
+    rules("SCRATCH ASK USER bob\nDEFAULT:OPEN\nREMEMBER:0\nTIMEOUT:3600\n")
+    service("scratch", passing("pam_exec.so"))
+    started: list[tuple[socket.socket, subprocess.Popen[bytes]]] = []
+
+    def start(kind: Callable[[], tuple[socket.socket, socket.socket]]) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+        client, server = kind()
+        client.sendall(b"sent before it goes\n")
+        with server:
+            host = subprocess.Popen(LOGIN, stdin=server, stdout=server, stderr=subprocess.DEVNULL)
+        started.append((client, host))
+        return client, host
+
+    yield start
+    for client, host in started:
+        client.close()
+        host.kill()
+        host.wait()
+
+
+def may_copy_descriptors() -> bool:
+    """See pidfd_getfd(2): a container may forbid it, and then the plugin does not notice that the client goes."""
+    return ctypes.CDLL(None).syscall(PIDFD_GETFD, os.pidfd_open(os.getpid()), 1, 0) >= 0
+
+
+@pytest.mark.skipif(not may_copy_descriptors(), reason="pidfd_getfd(2) is forbidden here")
+@pytest.mark.parametrize("kind", SOCKETS)
+def test_the_window_goes_with_a_client_whose_socket_the_host_has(desktop: Desktop, inetd, kind, journal) -> None:
+    client, host = inetd(kind)
+    window = desktop.question()
+    client.close()
+    window.wait_until_gone()
+    assert host.wait(timeout=30) != 0
+    assert "the client has gone away" in journal()[-1]
+
+
+@pytest.mark.parametrize("kind", SOCKETS)
+def test_while_that_client_is_there_the_answer_counts(desktop: Desktop, inetd, kind) -> None:
+    client, host = inetd(kind)
+    with client:
+        desktop.answer("Allow")
+        assert host.wait(timeout=30) == 0

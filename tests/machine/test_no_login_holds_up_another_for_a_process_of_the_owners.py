@@ -5,8 +5,6 @@ No login does: one that asks ends, with an answer or without, and all others go 
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +13,7 @@ import pytest
 
 from desktop import AUTOLOGIN, Desktop, active_session, alice_is_there, askers
 from fuse import file_system_that_hangs
-from limits import STATE, as_user, gets_in
+from limits import as_user, gets_in
 from machine import run, wait_for
 
 pytest_plugins = ["desktop_fixtures"]
@@ -128,6 +126,6 @@ def test_where_the_notice_hangs_that_waits_for_the_end(desktop: Desktop, windows
 
 
 def notices() -> list[int]:
-    """The processes that the plugin has written down as those that wait to show a notice."""
-    told = [json.loads(os.readlink(path)) for path in (STATE / "windows").glob("notice-*")]
-    return [window["pid"] for window in told]
+    """The processes of the units that wait to tell of an end."""
+    shown = run("systemctl", "show", "--property=MainPID", "--value", "pam-accesscontrol-ended-*").stdout.split()
+    return [int(pid) for pid in shown if pid != "0"]

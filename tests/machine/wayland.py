@@ -138,10 +138,13 @@ class SwayWindow(Window):
         self.desktop.hands.press(*keys)
 
     def click_at_once(self, button: str) -> None:
+        self.desktop.hands.click(*self.place_of(button))
+
+    def place_of(self, button: str) -> tuple[int, int]:
         """The window knows its places only from its own corner, and sway knows where that is."""
-        places, node = self.look()["buttons"][button].at, self.desktop.windows()[self.pid]
+        places, node = self.last_seen()["buttons"][button]["at"], self.desktop.windows()[self.pid]
         x, y = (node["rect"][axis] + node["window_rect"][axis] + at for axis, at in zip("xy", places))
-        self.desktop.hands.click(x, y)
+        return x, y
 
     def activate(self) -> None:
         self.desktop.focus(self.pid)

@@ -15,7 +15,7 @@ from processes import Children, each_moment
 UIDS = {name: 2000 + number for number, name in enumerate("bob carol dave erin frank grace heidi ivan root".split())}
 SUSPENDED = 500  # seconds for which the machine has slept: of two clocks, one counts them
 KEPT = accesscontrol.PLACE_KEPT
-DESKTOP = types.SimpleNamespace(uid=54321, type="x11")
+DESKTOP = accesscontrol.LogindSession("1", "UID=54321\nTYPE=x11\n")
 
 
 class Desk:
@@ -81,7 +81,6 @@ def desk(state, monkeypatch):
     monkeypatch.setattr(accesscontrol, "seconds_up", lambda: desk.now + SUSPENDED)
     monkeypatch.setattr(accesscontrol, "Person", lambda user: types.SimpleNamespace(user=user, uid=UIDS.get(user, -1)))
     monkeypatch.setattr(accesscontrol, "find_desktop", lambda: (DESKTOP, []))
-    monkeypatch.setattr(accesscontrol, "as_owner", lambda uid: None)
     monkeypatch.setattr(accesscontrol, "user_name", lambda uid: {54321: "alice"}[uid])
     return desk
 
@@ -526,12 +525,10 @@ def test_a_question_that_is_taken_back_while_it_waits_leaves_nothing(desk, asked
 class Window:
     """A window that says these words, one after the other; a function among them is called first."""
 
-    pid = uid = 2**31 - 1
-
     def __init__(self, *script):
-        self.script = [*script]
+        self.script, self.words = [*script], self
 
-    def read_line(self, _, __, renew):
+    def next(self, _, __, renew):
         renew()
         word = self.script.pop(0)
         while callable(word):
@@ -539,10 +536,16 @@ class Window:
             word = self.script.pop(0)
         return word
 
+    def why(self):
+        return "no display"
+
     def beat(self):
         pass
 
-    def close(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
         pass
 
 
@@ -551,7 +554,7 @@ def window(monkeypatch):
     """window(WORDS): the next window."""
     def show(*script):
         it = Window(*script)
-        monkeypatch.setattr(accesscontrol, "WindowProcess", lambda *_: it)
+        monkeypatch.setattr(accesscontrol, "Unit", lambda *_: it)
 
     return show
 
@@ -604,8 +607,7 @@ def test_what_is_no_answer_leaves_a_question_that_was_taken_back(desk, window, w
 def test_one_that_waits_for_a_slow_directory_is_not_counted_as_taken_back(desk, window, monkeypatch):
     """Or nobody could be asked about while a directory takes its time, and whoever comes is kept out for it."""
     slow = iter([lambda: desk.wait(KEPT + 1), lambda: desk.wait(KEPT + 1), lambda: None])
-    as_owner = accesscontrol.as_owner
-    monkeypatch.setattr(accesscontrol, "as_owner", lambda uid: (next(slow)(), as_owner(uid))[1])
+    monkeypatch.setattr(accesscontrol, "user_name", lambda uid: (next(slow)(), "alice")[1])
     window("shown", "allow")
     assert ask(desk.question()) == ("allow", False)
     assert desk.kept_out() == 0

@@ -55,8 +55,15 @@ def test_the_host_is_told_only_when_it_wants_to_be(signals):
     assert child.wait() == 0
 
 
-def test_a_notice_that_has_just_ended_is_no_error(monkeypatch):
-    child = ended("true")
-    child.wait()
-    monkeypatch.setattr(accesscontrol, "is_window", lambda pid, uid: True)
-    accesscontrol.end_window(child.pid, os.getuid())
+def test_a_child_of_ours_has_ended_behind_the_block(signals):
+    with accesscontrol.HiddenChild("sleep", "infinity") as child:
+        pass
+    assert child.process.returncode == -signal.SIGKILL
+    assert signals == []
+
+
+def test_one_that_cannot_be_started_leaves_the_mask_as_it_was(signals):
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with pytest.raises(FileNotFoundError):
+        accesscontrol.HiddenChild("/nonexistent")
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before

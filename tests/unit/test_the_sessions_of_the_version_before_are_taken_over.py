@@ -154,7 +154,7 @@ def test_what_lay_there_is_not_followed(state, tmp_path, name):
     target.write_text("as it was")
     state.mkdir(0o700)
     (state / name).symlink_to(target)
-    accesscontrol.Answers(), accesscontrol.Questions(), accesscontrol.Windows()
+    accesscontrol.Answers(), accesscontrol.Questions()
     assert logins.outcome(1) == "in"
     assert target.read_text() == "as it was"
     assert len(logins.links()) == 1
@@ -193,7 +193,7 @@ def test_one_that_is_killed_in_the_middle_loses_nothing(left_behind, others):
     assert told == []
 
 
-@pytest.mark.parametrize("kind", [accesscontrol.Answers, accesscontrol.Windows, accesscontrol.Questions])
+@pytest.mark.parametrize("kind", [accesscontrol.Answers, accesscontrol.Questions])
 def test_nor_is_anybody_kept_from_the_other_folders(left_behind, kind):
     left_behind([])
     told = []
@@ -225,8 +225,8 @@ def contents(state):
 
 
 @pytest.mark.parametrize("used", [
-    (accesscontrol.Sessions,), (accesscontrol.Questions,), (accesscontrol.Answers,), (accesscontrol.Windows,),
-    (accesscontrol.Answers, accesscontrol.Questions, accesscontrol.Windows, accesscontrol.Sessions),
+    (accesscontrol.Sessions,), (accesscontrol.Questions,), (accesscontrol.Answers,),
+    (accesscontrol.Answers, accesscontrol.Questions, accesscontrol.Sessions),
 ], ids=lambda used: "+".join(kind.__name__ for kind in used))
 def test_it_removes_nothing_afterwards(left_behind, state, used):
     """Its sessions file is there, or it would have nothing to close; the rest, only what it has needed."""

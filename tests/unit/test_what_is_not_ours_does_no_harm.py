@@ -109,19 +109,18 @@ def test_a_link_in_the_place_of_the_state_folder_is_not_followed(state, target):
 def test_every_folder_in_it_is_roots_alone_whatever_the_umask(state):
     before = os.umask(0)
     try:
-        accesscontrol.Sessions(), accesscontrol.Questions(), accesscontrol.Answers(), accesscontrol.Windows()
+        accesscontrol.Sessions(), accesscontrol.Questions(), accesscontrol.Answers()
     finally:
         os.umask(before)
     folders = [state, *(path for path in state.rglob("*") if path.is_dir())]
     assert {str(path): oct(path.stat().st_mode) for path in folders} == {str(path): oct(0o40700) for path in folders}
 
 
-@pytest.mark.parametrize("name", ["sessions", "questions", "answers", "windows"])
+@pytest.mark.parametrize("name", ["sessions", "questions", "answers"])
 @pytest.mark.parametrize("times", [1, 2])
 def test_what_lies_in_the_place_of_a_folder_is_not_followed(state, target, name, times):
     """Also where something of the same kind has been put away before."""
-    kind = {"sessions": accesscontrol.Sessions, "questions": accesscontrol.Questions, "answers": accesscontrol.Answers,
-            "windows": accesscontrol.Windows}[name]
+    kind = getattr(accesscontrol, name.capitalize())
     state.mkdir(0o700)
     for _ in range(times):
         shutil.rmtree(state / name, ignore_errors=True)

@@ -119,31 +119,6 @@ def test_where_there_is_no_logind_nobody_is_known_to_be_nobody(seat):
 # --- what the desktop's owner can name is read as a name --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rows", ["0::{}\n", "4:memory:/else\n1:name=systemd:{}\n0::{}\n"], ids=["v2", "v1"])
-@pytest.mark.parametrize("cgroup", [
-    SESSION,
-    "/user.slice/user-1000.slice/user@1000.service/a:/system.slice/ssh.service",
-    "/user.slice/user-1000.slice/user@1000.service/app.slice/0::/user.slice/user-0.slice/session-1.scope",
-    "/user.slice/user-1000.slice/user@1000.service/:",
-])
-def test_its_cgroup_is_where_the_kernel_says_that_it_is(monkeypatch, rows, cgroup):
-    """Root moves the window there, and nowhere else."""
-    opened = []
-
-    def note(path, *args, **kwargs):
-        opened.append(path)
-        raise FileNotFoundError(path)
-
-    monkeypatch.setattr(accesscontrol, "read_text", {"/proc/7/cgroup": rows.format(cgroup, cgroup)}.__getitem__)
-    monkeypatch.setattr(accesscontrol, "open", note, raising=False)
-    window = object.__new__(accesscontrol.WindowProcess)
-    window.pid = 9
-    window.adopt(session("2", LEADER=7))
-    assert f"/sys/fs/cgroup{cgroup}/cgroup.procs" in opened
-    assert {path.replace("/systemd/", "/").replace("/unified/", "/") for path in opened} == {
-        f"/sys/fs/cgroup{cgroup}/cgroup.procs"}
-
-
 @pytest.fixture
 def process():
     """process(ENVIRONMENT): the pid of a process that has it."""
