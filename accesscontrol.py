@@ -2151,13 +2151,11 @@ def show(
 
     try:
         end_stale(name, place.renew)
-        most = str(2 * timeout + 60)
-        with Unit(name + turn, desktop.uid, message, loader, most, place.renew) as window:
+        with Unit(name + turn, desktop.uid, message, loader, str(2 * timeout + 60), place.renew) as window:
             word = window.words.next(time.monotonic() + SHOWN_WITHIN, watched, still_waits)
             outcome.shown = word is None or word == "shown"
             if word == "shown":
-                asked_by = question.attempt.asked_by and f", asked by {question.attempt.asked_by}"
-                syslog(LOG_INFO, f"{question.attempt.name} {question.attempt}{asked_by}: {outcome.owner} is asked")
+                log_asked(question.attempt, outcome.owner)
                 word = window.words.next(time.monotonic() + 2 * timeout + 10, watched, still_waits)
             given = seconds_up()
             place.renew()  # an answer is for whoever still has the place
@@ -2175,6 +2173,11 @@ def show(
         outcome.shown = True  # it may have been
         raise
     outcome.word = word
+
+
+def log_asked(attempt: LoginAttempt, owner: str) -> None:
+    asked_by = attempt.asked_by and f", asked by {attempt.asked_by}"
+    syslog(LOG_INFO, f"{attempt.name} {attempt}{asked_by}: {owner} is asked")
 
 
 def end_stale(name: str, renew: Callable[[], object]) -> None:
