@@ -132,6 +132,7 @@ def journal() -> Callable[..., list[str]]:
 
     Without sessions that were found ended.
     """
+    run("journalctl", "--sync")  # what an earlier test has logged may still be on its way
     begin = json.loads(run("journalctl", "-q", "-n", "1", "-o", "json").stdout)["__CURSOR"]
 
     def read(identifier: str = "pam-accesscontrol") -> list[str]:
@@ -153,7 +154,8 @@ def message_of(entry: dict[str, object]) -> str:
 @pytest.fixture
 def authlog() -> Callable[[], str]:
     """authlog(): what came into /var/log/auth.log in this test, without sessions that were found ended."""
-    begin = AUTH_LOG.stat().st_size if AUTH_LOG.exists() else 0
+    flush_auth_log()
+    begin = AUTH_LOG.stat().st_size
 
     def read() -> str:
         flush_auth_log()

@@ -427,18 +427,43 @@ class Window:
         return texts[texts.index(name) + 1]
 
     def click(self, button: str) -> None:
-        """Clicks on a button, as soon as that counts."""
-        self.until(lambda seen: seen["buttons"][button].enabled, "a click counts")
-        self.click_at_once(button)
+        """Clicks on a button, as soon as that counts, and again if the window stood still just then."""
+
+        def clicked() -> bool:
+            self.until(lambda seen: seen["buttons"][button].enabled, "a click counts")
+            self.click_at_once(button)
+            return self.has_gone_or_run()
+
+        wait_for(clicked, "a click counts")
 
     def click_at_once(self, button: str) -> None:
         self.desktop.x("mousemove", *self.look()["buttons"][button].at, "click", 1)
 
     def press(self, *keys: str) -> None:
-        """Presses keys, as soon as they count."""
-        self.activate()
+        """Presses keys, as soon as they count, and again if the window stood still just then."""
+
+        def pressed() -> bool:
+            self.activate()
+            self.until_keys_count()
+            self.press_at_once(*keys)
+            return self.has_gone_or_run()
+
+        wait_for(pressed, "keys count")
+
+    def until_keys_count(self) -> None:
         self.until(lambda seen: seen["active"] and keys_count(seen), "keys count")
+
+    def press_at_once(self, *keys: str) -> None:
         self.desktop.x("key", *keys)
+
+    def has_gone_or_run(self) -> bool:
+        """Whether it took what was done to it; when it did not run for a while, its first second begins anew."""
+        try:
+            return not self.is_there() or any(button.enabled for button in self.look()["buttons"].values())
+        except AssertionError:
+            if self.is_there():
+                raise
+            return True
 
     def activate(self) -> None:
         self.desktop.x("windowactivate", "--sync", self.look()["id"])

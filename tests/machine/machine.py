@@ -215,7 +215,7 @@ def flush_auth_log() -> None:
     """Wait until rsyslog has written everything that was logged before."""
     mark = f"mark {uuid.uuid4()}"
     run("logger", "--priority", "authpriv.info", "--tag", "tests", mark)
-    wait_for(lambda: mark in AUTH_LOG.read_text(errors="replace"), "rsyslog writes to auth.log")
+    wait_for(lambda: AUTH_LOG.exists() and mark in AUTH_LOG.read_text(errors="replace"), "rsyslog writes to auth.log")
 
 
 def sessions() -> list[str]:

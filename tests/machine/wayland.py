@@ -130,11 +130,11 @@ class SwayWindow(Window):
         """The program whose window it is, by which desktops and their users' own rules know it."""
         return str(self.desktop.windows()[self.pid]["app_id"])
 
-    def press(self, *keys: str) -> None:
-        """Presses keys, as soon as they count."""
-        self.activate()
+    def until_keys_count(self) -> None:
         since = self.until(lambda seen: seen["active"], "it has the keyboard")["at"]
         self.until(lambda seen: seen["at"] > since + TICKS and keys_count(seen), "keys count")
+
+    def press_at_once(self, *keys: str) -> None:
         self.desktop.hands.press(*keys)
 
     def click_at_once(self, button: str) -> None:
