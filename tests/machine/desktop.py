@@ -437,7 +437,23 @@ class Window:
         wait_for(clicked, "a click counts")
 
     def click_at_once(self, button: str) -> None:
-        self.desktop.x("mousemove", *self.look()["buttons"][button].at, "click", 1)
+        self.look()
+        self.click_on(self.place_of(button))
+
+    def click_late(self, button: str, before: float, behind: float) -> None:
+        """A click in so many seconds, on a window that stands still then, and goes on only `behind` seconds later."""
+        place = self.place_of(button)
+        time.sleep(before)  # not for an event, nor is the next: it is the moment that matters
+        with standing_still(self):
+            self.click_on(place)
+            time.sleep(behind)
+
+    def place_of(self, button: str) -> tuple[int, int]:
+        x, y = self.last_seen()["buttons"][button]["at"]
+        return x, y
+
+    def click_on(self, place: tuple[int, int]) -> None:
+        self.desktop.x("mousemove", *place, "click", 1)
 
     def press(self, *keys: str) -> None:
         """Presses keys, as soon as they count, and again if the window stood still just then."""
@@ -472,6 +488,17 @@ class Window:
 class Button:
     def __init__(self, at: list[int], enabled: bool) -> None:
         self.at, self.enabled = at, enabled
+
+
+def a_late_click_does_not_count(desktop: Desktop, before: float, behind: float) -> None:
+    """What one of HANDLED_LATE must come to: no answer; and a click when clicks count is one."""
+    bob = desktop.knock("bob")
+    window = desktop.question()
+    window.click_late("Allow", before, behind)
+    window.until(lambda seen: seen["buttons"]["Allow"].enabled, "clicks count")
+    assert bob.waits()
+    window.click("Allow")
+    assert bob.is_let_in()
 
 
 def keys_count(seen: dict[str, Any]) -> bool:

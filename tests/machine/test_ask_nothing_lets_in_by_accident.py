@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
-from desktop import HANDLED_LATE, NOT_ALLOWED, Desktop, Window, keys_count, standing_still
+from desktop import HANDLED_LATE, NOT_ALLOWED, Desktop, Window, a_late_click_does_not_count, keys_count
 
 pytest_plugins = ["desktop_fixtures"]
 
@@ -41,26 +39,14 @@ def test_a_click_in_the_first_second_does_not_count_and_the_same_click_later_doe
 
 @pytest.mark.parametrize(("before", "behind"), HANDLED_LATE)
 def test_a_click_in_the_first_second_that_is_handled_late_does_not_count(desktop: Desktop, before, behind) -> None:
-    bob = desktop.knock("bob")
-    window = desktop.question()
-    at = window.last_seen()["buttons"]["Allow"]["at"]
-    time.sleep(before)  # not for an event, nor is the next: it is the moment that matters
-    with standing_still(window):
-        desktop.x("mousemove", *at, "click", 1)
-        time.sleep(behind)
-    window.until(lambda seen: seen["buttons"]["Allow"].enabled, "clicks count")
-    assert bob.waits()
-    window.click("Allow")
-    assert bob.is_let_in()
+    a_late_click_does_not_count(desktop, before, behind)
 
 
 def test_a_click_while_the_window_stood_still_later_does_not_count_either(desktop: Desktop) -> None:
     bob = desktop.knock("bob")
     window = desktop.question()
     window.until(lambda seen: seen["buttons"]["Allow"].enabled, "clicks count")
-    with standing_still(window):
-        desktop.x("mousemove", *window.last_seen()["buttons"]["Allow"]["at"], "click", 1)
-        time.sleep(1)  # not for an event: so long the window stands still
+    window.click_late("Allow", before=0, behind=1)
     window.until(lambda seen: not seen["buttons"]["Allow"].enabled, "the first second begins anew")
     window.until(lambda seen: seen["buttons"]["Allow"].enabled, "clicks count again")
     assert bob.waits()

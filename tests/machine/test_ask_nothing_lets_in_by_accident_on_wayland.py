@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from desktop import HANDLED_LATE, NOT_ALLOWED, Login, keys_count, standing_still
+from desktop import HANDLED_LATE, NOT_ALLOWED, Login, a_late_click_does_not_count, keys_count
 from machine import wait_for
 from wayland import Sway, SwayWindow
 
@@ -52,17 +52,7 @@ def test_no_key_counts_in_the_first_second(wayland_desktop: Sway, keys: list[str
 
 @pytest.mark.parametrize(("before", "behind"), HANDLED_LATE)
 def test_a_click_in_the_first_second_that_is_handled_late_does_not_count(wayland_desktop: Sway, before, behind) -> None:
-    bob = wayland_desktop.knock("bob")
-    window = wayland_desktop.question()
-    place = window.place_of("Allow")
-    time.sleep(before)  # not for an event, nor is the next: it is the moment that matters
-    with standing_still(window):
-        wayland_desktop.hands.click(*place)
-        time.sleep(behind)
-    window.until(lambda seen: seen["buttons"]["Allow"].enabled, "clicks count")
-    assert bob.waits()
-    window.click("Allow")
-    assert bob.is_let_in()
+    a_late_click_does_not_count(wayland_desktop, before, behind)
 
 
 def test_closing_it_does_not_count_in_the_first_second(wayland_desktop: Sway) -> None:

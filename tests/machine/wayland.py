@@ -138,7 +138,10 @@ class SwayWindow(Window):
         self.desktop.hands.press(*keys)
 
     def click_at_once(self, button: str) -> None:
-        self.desktop.hands.click(*self.place_of(button))
+        self.click_on(self.place_of(button))
+
+    def click_on(self, place: tuple[int, int]) -> None:
+        self.desktop.hands.click(*place)
 
     def place_of(self, button: str) -> tuple[int, int]:
         """The window knows its places only from its own corner, and sway knows where that is."""
