@@ -1564,7 +1564,7 @@ def must_be_nobody(leaders: set[int]) -> None:
 
 
 class Words:
-    """The words that come from a pipe, each of them a line."""
+    """The words that come from a pipe, each of them a line; a blank line is none."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor, self.read = descriptor, b""
@@ -1593,10 +1593,11 @@ class Words:
                 piece = os.read(self.descriptor, 512)
                 if not piece:
                     return ""
-                self.read += piece
+                self.read = (self.read + piece).lstrip(b"\n")
             if idle:
                 idle()
-        line, _, self.read = self.read.partition(b"\n")
+        line, _, rest = self.read.partition(b"\n")
+        self.read = rest.lstrip(b"\n")
         return line.decode("utf-8", "replace")
 
 
@@ -2162,7 +2163,7 @@ def show(
             if word is None:
                 word = "gone"
             elif word not in (*ANSWERED, "nobody", "gone"):
-                word, outcome.why = "broken", window.why()
+                word, outcome.why = "broken", window.why() or f"journalctl -u pam-accesscontrol-{name}{turn} tells why"
         if word == "nobody" and not is_nobody(desktop, others, loader, place.renew):
             word, outcome.why = "broken", "another session on the seat may have a desktop"
         if word in ANSWERED:
@@ -3400,7 +3401,13 @@ class PamExecHost(Host):
             return {}
         import ctypes
 
-        copy = ctypes.CDLL(None).syscall(PIDFD_GETFD, self.process, 1, 0)
+        call = ctypes.CDLL(None).syscall
+        child = os.fork()  # may be killed for it, where the host's unit has SystemCallFilter=@system-service
+        if not child:
+            os._exit(call(PIDFD_GETFD, self.process, 1, 0) < 0)
+        if os.waitpid(child, 0)[1]:
+            return {}
+        copy = call(PIDFD_GETFD, self.process, 1, 0)
         if copy < 0:
             return {}
         socket = _socket.socket(fileno=copy)

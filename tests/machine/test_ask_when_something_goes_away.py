@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from desktop import Desktop, active_session, askers, processes, waiting_for_an_answer
+from desktop import Desktop, active_session, askers, processes, unit_of, waiting_for_an_answer
 from limits import kill_and_wait, needs_logind
 from machine import run, wait_for
 
@@ -26,9 +26,11 @@ def bob_is_asked_about_as_if_nothing_had_been(desktop: Desktop) -> bool:
 
 def test_the_dialog(desktop: Desktop, journal) -> None:
     bob = desktop.knock("bob")
-    kill_and_wait(desktop.question().pid)
+    window = desktop.question()
+    unit = unit_of(window.pid)
+    kill_and_wait(window.pid)
     assert bob.refusal() == COULD_NOT_BE_ASKED
-    assert journal()[-1].endswith(": SSH ASK USER bob,carol,dave: alice could not be asked")
+    assert journal()[-1].endswith(f": alice could not be asked: journalctl -u {unit} tells why")
     assert bob_is_asked_about_as_if_nothing_had_been(desktop)
 
 

@@ -153,11 +153,13 @@ def inetd(rules, service) -> Iterator[Callable[..., tuple[socket.socket, subproc
     service("scratch", passing("pam_exec.so"))
     started: list[tuple[socket.socket, subprocess.Popen[bytes]]] = []
 
-    def start(kind: Callable[[], tuple[socket.socket, socket.socket]]) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    def start(
+        kind: Callable[[], tuple[socket.socket, socket.socket]], *under: str
+    ) -> tuple[socket.socket, subprocess.Popen[bytes]]:
         client, server = kind()
         client.sendall(b"sent before it goes\n")
         with server:
-            host = subprocess.Popen(LOGIN, stdin=server, stdout=server, stderr=subprocess.DEVNULL)
+            host = subprocess.Popen([*under, *LOGIN], stdin=server, stdout=server, stderr=subprocess.DEVNULL)
         started.append((client, host))
         return client, host
 
@@ -190,3 +192,13 @@ def test_while_that_client_is_there_the_answer_counts(desktop: Desktop, inetd, k
     with client:
         desktop.answer("Allow")
         assert host.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize(("button", "status"), [("Allow", 0), ("Deny", 1)])
+def test_an_answer_counts_in_a_unit_that_may_not_copy_descriptors(desktop: Desktop, inetd, button, status) -> None:
+    """Whoever calls pidfd_getfd(2) there is killed: systemd 252 counts it among the calls of debuggers."""
+    unit = ["systemd-run", "--quiet", "--pipe", "--wait", "--collect", "--property=SystemCallFilter=~pidfd_getfd"]
+    client, host = inetd(by_unix, *unit)
+    with client:
+        desktop.answer(button)
+        assert host.wait(timeout=30) == status
