@@ -122,9 +122,9 @@ def on_terminal(command: Sequence[str], password: str = "") -> tuple[int, str]:
     return OnTerminal(command, password).result()
 
 
-def ftp(user: str, password: str | None = None, timeout: float = 60) -> str:
+def ftp(user: str, password: str | None = None, timeout: float = 60, server: str = "127.0.0.1") -> str:
     """What an FTP server says to a login: "" if it lets somebody in, or else its refusal."""
-    with ftplib.FTP("127.0.0.1", timeout=timeout) as client:
+    with ftplib.FTP(server, timeout=timeout) as client:
         try:
             client.login(user, password_of(user) if password is None else password)
             client.pwd()
