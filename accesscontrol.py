@@ -1408,10 +1408,12 @@ class Question:
         import hashlib
 
         self.attempt, self.rules = attempt, rules
-        self.proof = describe_proof(attempt, info)
+        proofs = [Proof(attempt.person, row) for row in info.split("\n") if row]
+        self.proof = "\nthen ".join(proof.told for proof in proofs)
         self.since = int(time.time())
         self.person, self.asked_by = behind(attempt), attempt.asked_by or "-"
-        asked_about = person_key(attempt.person), attempt.asked_by, attempt.name, host_network(attempt.rhost), info
+        proved = tuple(proof.identity for proof in proofs)
+        asked_about = person_key(attempt.person), attempt.asked_by, attempt.name, host_network(attempt.rhost), proved
         self.key = hashlib.sha256(repr(asked_about).encode("utf-8", "replace")).hexdigest()[:32]
 
     def message(self) -> dict[str, Any]:
@@ -1446,30 +1448,98 @@ def full_name(person: Person) -> str:
     return from_system(person.account.pw_gecos).partition(",")[0] if person.account else ""
 
 
-def describe_proof(attempt: LoginAttempt, info: str) -> str:
-    """How the person proved who they are, as sshd tells in SSH_AUTH_INFO_0; other services asked for a password.
+class Proof:
+    """One way in which a person proved who they are, as a row of SSH_AUTH_INFO_0: METHOD, and TYPE KEY or a name.
 
-    See ExposeAuthInfo in sshd_config(5). A key is told by its fingerprint, and its comment.
+    Other services than sshd tell nothing. See ExposeAuthInfo in sshd_config(5). `told` is for the owner, and `identity`
+    is what is the same at the next login.
     """
+
+    def __init__(self, person: Person, row: str) -> None:
+        method, _, rest = row.partition(" ")
+        kind, text, *_ = [*rest.split(" "), ""]
+        blob = key_in(text) if method in ("publickey", "hostbased") else b""
+        if not blob:
+            name = f"\n({printable(rest)})" if rest else ""  # of GSSAPI, the principal
+            self.told, self.identity = printable(method.partition("/")[0]) + name, row  # keyboard-interactive/pam
+            return
+        if CERTIFIED in kind:
+            what, told, self.identity = "certificate", *certified(blob)
+        else:
+            what, told, self.identity = "key", fingerprint(blob), f"key {text}"
+        if method == "hostbased":
+            self.told = f"hostbased, by the client machine's {what}\n{told}"
+            self.identity = f"hostbased {self.identity}"
+            return
+        comment = key_comment(person, text) if what == "key" else ""
+        self.told = f"{what} {told}" + (f"\n({shorten(comment, 80)})" if comment else "")
+
+
+def key_in(text: str) -> bytes:
+    """The key of a row of SSH_AUTH_INFO_0; empty where there is none."""
+    import binascii
+
+    try:
+        return binascii.a2b_base64(text)
+    except ValueError:
+        return b""
+
+
+def certified(blob: bytes) -> tuple[str, str]:
+    """What a certificate shows, and what of it stays: its CA and its key ID, or where it has none, the key in it."""
+    try:
+        it = Certificate(blob)
+    except (KeyError, ValueError):
+        return fingerprint(blob), f"certificate {fingerprint(blob)}"
+    key, authority = fingerprint(it.key), fingerprint(it.authority)
+    key_id = f"ID {shorten(printable(it.key_id), 80)}\n" if it.key_id else ""
+    return f"{key}\n{key_id}CA {authority}", f"certificate {authority} {it.key_id and 'ID ' + it.key_id or key}"
+
+
+CERTIFIED = "-cert-v01@openssh.com"  # ends the type of a certificate
+KEY_FIELDS = {  # how many strings a public key has behind its type
+    "ssh-rsa": 2, "ssh-dss": 4, "ssh-ed25519": 1, "sk-ssh-ed25519": 2, "sk-ecdsa-sha2-nistp256": 3,
+    "ecdsa-sha2-nistp256": 2, "ecdsa-sha2-nistp384": 2, "ecdsa-sha2-nistp521": 2,
+}
+
+
+class Certificate:
+    """A certificate of OpenSSH: the key in it, its key ID, and the key of the CA, from the bytes that are signed.
+
+    See PROTOCOL.certkeys of OpenSSH. Raises ValueError and KeyError for what is none.
+    """
+
+    def __init__(self, blob: bytes) -> None:
+        kind, rest = take_string(blob)
+        key_type = kind.decode().replace(CERTIFIED, "@openssh.com" if kind.startswith(b"sk-") else "")
+        _, rest = take_string(rest)  # a random number
+        after_key = rest
+        for _ in range(KEY_FIELDS[key_type.partition("@")[0]]):
+            _, after_key = take_string(after_key)
+        self.key = len(key_type).to_bytes(4, "big") + key_type.encode() + rest[: len(rest) - len(after_key)]
+        key_id, rest = take_string(after_key[12:])  # behind the serial number, and the kind of certificate
+        self.key_id = key_id.decode("utf-8", "surrogateescape")
+        _, rest = take_string(rest)  # principals
+        rest = rest[16:]  # from when until when
+        for _ in ("critical options", "extensions", "reserved"):
+            _, rest = take_string(rest)
+        self.authority, _ = take_string(rest)
+
+
+def take_string(data: bytes) -> tuple[bytes, bytes]:
+    """The string at the start, and what stands behind it: see RFC 4251, section 5. Raises ValueError."""
+    end = 4 + int.from_bytes(data[:4], "big")
+    if end > len(data):
+        raise ValueError("the data end within a string")
+    return data[4:end], data[end:]
+
+
+def fingerprint(blob: bytes) -> str:
+    """The fingerprint of a public key, as ssh-keygen -l has it."""
     import binascii
     import hashlib
 
-    ways = []
-    for row in info.splitlines():
-        method, _, key = row.partition(" ")
-        kind, _, blob = key.partition(" ")
-        if not blob:
-            ways.append({"keyboard-interactive/pam": "password"}.get(method, printable(method)))
-            continue
-        try:
-            digest = hashlib.sha256(binascii.a2b_base64(blob.split()[0])).digest()
-        except ValueError:
-            digest = b""
-        fingerprint = binascii.b2a_base64(digest, newline=False).decode().rstrip("=")
-        comment = key_comment(attempt.person, blob.split()[0])
-        what = "certificate" if "-cert-" in kind else "key"
-        ways.append(f"{what} SHA256:{fingerprint}" + (f" ({comment})" if comment else ""))
-    return ", then ".join(ways) or "password"
+    return "SHA256:" + binascii.b2a_base64(hashlib.sha256(blob).digest(), newline=False).decode().rstrip("=")
 
 
 def key_comment(person: Person, blob: str) -> str:
@@ -2853,7 +2923,7 @@ class QuestionWindow(MessageWindow):
             ("Full name", shorten(question["full_name"], 300)),
             ("From", shorten(rhost, 300) or "this computer"),
             ("Over", service),
-            ("Proved by", shorten(question["proof"], 500).replace(" (", "\n(", 1)),
+            ("Proved by", shorten(question["proof"], 1000)),
             ("Waiting since", clock(question["since"])),
         ]
         name = shorten(user, 300)
@@ -3072,7 +3142,7 @@ def made_up_question() -> dict[str, Any]:
         "user": "bob",
         "full_name": "Bob Example",
         "rhost": "203.0.113.7",
-        "proof": "key SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU (bob@laptop)",
+        "proof": "key SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU\n(bob@laptop)",
         "since": time.time(),
         "timeout": 60,
     }

@@ -29,16 +29,21 @@ QUESTION = {
     "requester": "",
     "full_name": "Bob Example",
     "rhost": "203.0.113.7",
-    "proof": "key SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU (bob@laptop)",
+    "proof": "key SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU\n(bob@laptop)",
     "timeout": 60,
 }
 LONG = {
     "user": "maximiliane-henriette",
     "full_name": "Maximiliane Henriette <b>von und zu</b> Hohenstein-Burgscheidungen &amp; Söhne",
     "rhost": "2001:db8:85a3:1234:5678:8a2e:370:7334",
-    "proof": "key SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU (Maximiliane's <i>other</i> laptop, the grey one)",
+    "proof": "key SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU\n"
+    "(Maximiliane's <i>other</i> laptop, the grey one)",
 }
-SU = {"service": "SU", "user": "root", "requester": "erin", "full_name": "root", "rhost": "", "proof": "password"}
+TWO_PROOFS = {
+    "proof": "certificate SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU\nID bob's laptop\n"
+    "CA SHA256:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ\nthen keyboard-interactive",
+}
+SU = {"service": "SU", "user": "root", "requester": "erin", "full_name": "root", "rhost": "", "proof": ""}
 MISSED = {**QUESTION, "kind": "missed"}
 NOTICE = {**QUESTION, "kind": "ended", "seconds": 8130, "logins": 12, "delay": 0}
 
@@ -127,6 +132,7 @@ def take(desktop: Desktop, name: str, window: Window, margin: int = 12) -> None:
         ("question-light", "light", {}),
         ("question-dark", "dark", {}),
         ("question-long", "light", LONG),
+        ("question-two-proofs", "light", TWO_PROOFS),
         ("question-su", "light", SU),
     ],
 )
