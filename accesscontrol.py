@@ -476,13 +476,15 @@ class LoginAttempt:
 
     def __str__(self) -> str:
         """user@host, in which no character is left that could be taken for another column or another line."""
-        return column(self.user) + "@" + (column(self.rhost) or "localhost")
+        return f"{column(self.user)}@{column(self.rhost) or 'LOCAL'}"
 
 
 def plain_host(rhost: str) -> str:
-    """A remote host, where ::ffff:a.b.c.d is a.b.c.d."""
+    """A remote host, where ::ffff:a.b.c.d is a.b.c.d, and a host of the name LOCAL is not taken for no host."""
     address = parse_address(rhost) if rhost[:7].lower() == "::ffff:" else None
-    return _socket.inet_ntoa(address[1].to_bytes(4, "big")) if address and address[0] == 32 else rhost
+    if address and address[0] == 32:
+        return _socket.inet_ntoa(address[1].to_bytes(4, "big"))
+    return "local" if rhost == "LOCAL" else rhost
 
 
 class Person:
@@ -597,12 +599,14 @@ class Limit:
 class Decision:
     """What the rules say of a login attempt: a verdict (OPEN, CLOSE or ASK), the rule behind it, and why.
 
-    `action` and `where` are the rule's; `limits` must have room; `answer` is what came of asking the owner.
+    `action`, `where` and `text` are the rule's, or what keeps the rules from being read; `limits` must have room;
+    `answer` is what came of asking the owner.
     """
 
     def __init__(self, verdict: str, rules: RuleFile, rule: Rule, why: str, limits: Sequence[Limit] = ()) -> None:
         self.verdict, self.rules, self.rule, self.why, self.limits = verdict, rules, rule, why, limits
         self.action, self.where, self.answer = rule.action, rules.where(rule), ""
+        self.text = f"{self.where}: {printable(rules.error or rule.text)}"
 
 
 def decide(rules: RuleFile, attempt: LoginAttempt, trace: Callable[[str], None] | None = None) -> Decision:
@@ -968,8 +972,9 @@ class Session:
     def __init__(self, entry: LedgerEntry, text: str) -> None:
         """Raises ValueError for a text that is damaged."""
         self.entry = entry
-        began, uid, self.service, self.who, asked_by, self.action, self.where, self.answer, self.gids = text.split(" ")
+        began, uid, self.service, self.who, asked_by, self.action, rule, self.answer, self.gids = text.split(" ")
         self.began, self.uid = float(began), int(uid)  # seconds since the boot
+        self.rule = rule.replace("\\x20", " ").replace("\\x5c", "\\")
         self.asked_by = "" if asked_by == "-" else asked_by
 
     def lives(self) -> bool:
@@ -978,10 +983,11 @@ class Session:
 
 
 def session_text(
-    began: float, uid: int, service: str, who: str, asked_by: str, action: str, where: str, answer: str, gids: str
+    began: float, uid: int, service: str, who: str, asked_by: str, action: str, rule: str, answer: str, gids: str
 ) -> str:
     """The text of a session's entry. Where all gids have no room, a plus sign stands for the rest."""
-    text = f"{began:.3f} {uid} {service} {who} {asked_by or '-'} {action} {where} {answer} "
+    rule = rule.replace("\\", "\\x5c").replace(" ", "\\x20")
+    text = f"{began:.3f} {uid} {service} {who} {asked_by or '-'} {action} {rule} {answer} "
     room = TARGET_MOST - len(text.encode("utf-8", "backslashreplace"))
     if len(gids) > room:
         gids = gids[:gids.rfind(",", 0, room - 1) + 1] + "+"
@@ -998,8 +1004,8 @@ def new_session_text(
     if host.start < 0:
         raise FileNotFoundError(2, "there is no /proc, which tells who lives")
     return session_text(
-        seconds_up(), attempt.person.uid, attempt.name, str(attempt), attempt.asked_by, decision.action,
-        column(decision.where), answer, f",{','.join(map(str, sorted(gids)))},",
+        seconds_up(), attempt.person.uid, attempt.name, str(attempt), attempt.asked_by, decision.action, decision.text,
+        answer, f",{','.join(map(str, sorted(gids)))},",
     )
 
 
@@ -2647,7 +2653,7 @@ def shorten(text: str, most: int) -> str:
 
 def from_where(rhost: str) -> str:
     """Where a login comes from, in a sentence."""
-    return f"from {shorten(rhost, 60)}" if rhost else "on this computer"
+    return f"from {shorten(rhost, 60) or 'LOCAL'}"
 
 
 def clock(since: float) -> str:
@@ -2921,7 +2927,7 @@ class QuestionWindow(MessageWindow):
         facts = [
             ("Asked by", requester),
             ("Full name", shorten(question["full_name"], 300)),
-            ("From", shorten(rhost, 300) or "this computer"),
+            ("From", shorten(rhost, 300) or "LOCAL, which is this computer"),
             ("Over", service),
             ("Proved by", shorten(question["proof"], 1000)),
             ("Waiting since", clock(question["since"])),
@@ -3643,7 +3649,7 @@ def log_granted(attempt: LoginAttempt, decision: Decision) -> None:
 def why_in_short(attempt: LoginAttempt, decision: Decision) -> str:
     """The rule behind a decision, who asked, and what came of asking the owner."""
     asked = attempt.asked_by and "asked by " + attempt.asked_by
-    return " ".join(filter(None, (decision.where, ", ".join(filter(None, (asked, decision.answer))))))
+    return ": ".join(filter(None, (decision.text, ", ".join(filter(None, (asked, decision.answer))))))
 
 
 def refuse(phase: str, attempt: LoginAttempt, refused: Refused, host: Host) -> None:
@@ -4332,8 +4338,8 @@ def explain(name: str, user: str, address: str, caller: str) -> int:
         user = caller or user
     asked = sshd_service() if service == "sshd" else service
     attempt = LoginAttempt(asked or service, user, "" if address == "LOCAL" else address, caller)
-    place = f"from {attempt.rhost}" if attempt.rhost else "locally"
-    who = f"{printable(user)} {OVER.get(attempt.name, f'over {attempt.name}')} {place}"
+    place = attempt.rhost or "LOCAL"
+    who = f"{printable(user)} {OVER.get(attempt.name, f'over {attempt.name}')} from {place}"
     why = why_not_judged(asked)
     if why:
         print(f"let in: {who}: {why}")
@@ -4440,7 +4446,7 @@ def status(as_json: bool) -> int:
     told = [limit_status(rules, limit, sessions, groups) for rules, limit in limits]
     people: list[dict[str, Any]] = [
         {"who": it.who, "service": it.service, "asked_by": it.asked_by, "since": since(it.began), "pid": it.entry.pid,
-         "action": it.action, "rule": it.where}
+         "action": it.action, "rule": it.rule}
         for it in sorted(sessions.sessions, key=lambda session: session.began)
     ]
     waiting, answers = who_waits(), answers_that_hold()

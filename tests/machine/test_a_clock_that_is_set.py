@@ -26,5 +26,5 @@ def test_how_long_somebody_was_in_does_not_depend_on_it(offset: int, world: Worl
         assert host.do("open C") != SUCCESS
         assert host.do("close B") == SUCCESS
         assert host.do("open C") == SUCCESS
-    assert [line for line in world.syslog() if re.search(r"bob@localhost: closed after \d+ s$", line)]
-    assert re.search(r"bob@localhost +closed +after \d+ s$", world.monthly(), re.MULTILINE)
+    assert [line for line in world.syslog() if re.search(r"bob@LOCAL: closed after \d+ s$", line)]
+    assert re.search(r"bob@LOCAL +closed +after \d+ s$", world.monthly(), re.MULTILINE)

@@ -24,7 +24,7 @@ def test_a_full_disk_takes_no_half_line(world: World, rules) -> None:
         run(*world.inside, "mount", "-o", "remount,size=1m", "/var/log")
         assert host.do("acct C") == PERM_DENIED
         [line] = log.read_text().removeprefix(full).splitlines()
-        assert line.split()[2:6] == ["SCRATCH", "CLOSE", "carol@localhost", "denied"]
+        assert line.split()[2:6] == ["SCRATCH", "CLOSE", "carol@LOCAL", "denied"]
 
 
 def test_a_syslog_that_does_not_listen_is_not_waited_for_again_and_again(world: World, rules) -> None:

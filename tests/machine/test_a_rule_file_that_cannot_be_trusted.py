@@ -87,7 +87,7 @@ def test_closes_everything(what: str, path: Path, journal) -> None:
     make(path)
     refused = host("scratch", "root", "acct", timeout=20)
     assert refused.returned == {"acct": PERM_DENIED}
-    assert journal() == [f"SCRATCH account root@localhost: CLOSE, refused: rules: {path} {why}, so everything is CLOSE"]
+    assert journal() == [f"SCRATCH account root@LOCAL: CLOSE, refused: rules: {path} {why}, so everything is CLOSE"]
 
 
 @pytest.mark.parametrize("what", TRUSTED)

@@ -128,7 +128,7 @@ def test_while_it_is_replaced_all_the_time(world: World, path: Path) -> None:
             outcomes[host.do("acct B")] += 1
             assert host.do("acct C") == PERM_DENIED
             refused = [line for line in world.syslog() if "CLOSE, refused: " in line]
-            assert [line.split()[2] for line in refused if "carol@" in line] == ["carol@localhost:"]
+            assert [line.split()[2] for line in refused if "carol@" in line] == ["carol@LOCAL:"]
             reasons |= {line.rpartition(str(path))[2] for line in refused if "so everything is CLOSE" in line}
     assert (min(outcomes.values()) > 10, len(reasons) > 4, times[0] > 10) == (True, True, True), (outcomes, reasons)
 

@@ -39,7 +39,7 @@ def logged(journal, authlog, monthly_log) -> str:
     assert in_auth_log[0].endswith(f": {line}")
     (in_monthly_log,) = monthly_log().removesuffix("\n").split("\n")
     who = line.split(" ")[2].removesuffix(":")
-    assert in_monthly_log.split()[2:] == ["SCRATCH", "CLOSE", who, "denied", "pam-accesscontrol.conf:1"]
+    assert in_monthly_log.split()[2:7] == ["SCRATCH", "CLOSE", who, "denied", "pam-accesscontrol.conf:1:"]
     return who
 
 
@@ -56,7 +56,7 @@ def test_in_a_host(what: str, rules, journal, authlog, monthly_log) -> None:
     name, shown = STRANGE[what]
     rules("DEFAULT:CLOSE\n")
     assert SUCCESS not in host("scratch", "bob", "acct", rhost=name).returned.values()
-    assert logged(journal, authlog, monthly_log) == f"bob@{shown or 'localhost'}"
+    assert logged(journal, authlog, monthly_log) == f"bob@{shown or 'LOCAL'}"
 
 
 def test_one_of_great_length_is_cut_short(rules, journal, authlog, monthly_log) -> None:

@@ -115,9 +115,9 @@ def test_who_may_not_is_told_what_a_wrong_password_is_told(terminal: Terminal, r
     terminal.start_getty()
     for user in ("carol", "root"):
         assert terminal.refuses(user) == INCORRECT
-        assert f"TTY       CLOSE   {user}@localhost" in monthly_log()
+        assert f"TTY       CLOSE   {user}@LOCAL" in monthly_log()
     assert terminal.refuses("bob", "wrong") == INCORRECT
-    assert "bob@localhost" not in monthly_log()
+    assert "bob@LOCAL" not in monthly_log()
 
 
 @pytest.mark.parametrize("user", ["bob", "root"])

@@ -47,9 +47,9 @@ def test_who_waits_and_who_is_on_the_screen(desktop: Desktop) -> None:
         wait_for(lambda: waiting_for_an_answer() == 2, "erin waits behind bob")
         shown, waits = status("waits")
         assert re.fullmatch(r"bob@10\.1\.2\.3  SSH  for \d+ s, on the screen", shown)
-        assert re.fullmatch(r"bob@localhost  SU, asked by erin  for \d+ s", waits)
+        assert re.fullmatch(r"bob@LOCAL  SU, asked by erin  for \d+ s", waits)
         waiting = [(it["who"], it["asked_by"]) for it in told("waiting")]
-        assert waiting == [("bob@10.1.2.3", ""), ("bob@localhost", "erin")]
+        assert waiting == [("bob@10.1.2.3", ""), ("bob@LOCAL", "erin")]
         window.click("Allow")
         assert bob.is_let_in()
         desktop.question(window)

@@ -32,14 +32,14 @@ def _rules(rules) -> Iterator[None]:
 def test_the_dialog_says_who_asked_and_to_become_whom(desktop: Desktop, how: list[str], journal) -> None:
     erin = su("bob", *how)
     window = desktop.question()
-    assert window.title == "SU login: bob on this computer"
+    assert window.title == "SU login: bob from LOCAL"
     assert window.look()["texts"][0] == "erin wants to become bob"
     assert window.fact("Asked by") == "erin"
-    assert window.fact("From") == "this computer"
+    assert window.fact("From") == "LOCAL, which is this computer"
     window.click("Allow")
     erin.expect("i am bob")
     erin.expect(pexpect.EOF)
-    told = r"SU account bob@localhost, asked by erin: ASK, .*: allowed by alice"
+    told = r"SU account bob@LOCAL, asked by erin: ASK, .*: allowed by alice"
     assert any(re.fullmatch(told, line) for line in journal())
 
 
@@ -87,7 +87,7 @@ def test_the_question_goes_with_the_su_that_it_is_about(desktop: Desktop, journa
         window = desktop.question()
         kill_and_wait(pid)
         window.wait_until_gone()
-    said = r"SU account bob@localhost, asked by erin: ASK, refused: .*: the client has gone away"
+    said = r"SU account bob@LOCAL, asked by erin: ASK, refused: .*: the client has gone away"
     wait_for(lambda: any(re.fullmatch(said, line) for line in journal()), "it is refused")
 
 
@@ -98,7 +98,7 @@ def test_after_account_session_asks_nobody_again(desktop: Desktop, rules, monthl
     erin.expect("i am bob")
     erin.expect(pexpect.EOF)
     [line] = monthly_log().splitlines()
-    told = r"SU +ASK +bob@localhost +granted  pam-accesscontrol\.conf:1 asked by erin, allowed by alice"
+    told = r"SU +ASK +bob@LOCAL +granted  pam-accesscontrol\.conf:1: SU ASK USER bob: asked by erin, allowed by alice"
     assert re.fullmatch(told, line[21:])
     erin = su("bob")
     desktop.answer("Deny")

@@ -16,7 +16,7 @@ def test_the_owner_of_the_first_display_answers_for_the_second(
     rules("XDM ASK USER bob\nREMEMBER:0\nDEFAULT:OPEN\n")
     second_display.type_in("bob")
     window = desktop.question()
-    assert window.title == "XDM login: bob on this computer"
+    assert window.title == "XDM login: bob from LOCAL"
     window.click("Deny")
     wait_for(lambda: "denied" in monthly_log(), "bob is refused")
     wait_for(second_display.is_there, "the greeter is there again")

@@ -31,7 +31,7 @@ def by_key(keys: str) -> Callable[[Window], None]:
 def in_the_month(outcome: str, why: str) -> str:
     """A line of the plugin's own log, as a pattern."""
     who = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  SSH       ASK     bob@10\.1\.2\.3 +"
-    return who + f"{outcome:<7}  pam-accesscontrol.conf:1 {why}\n"
+    return who + f"{outcome:<7}  {DECIDED}: {why}\n"
 
 
 ALLOWING = {"click on Allow": by_mouse("Allow"), "Alt+A": by_key("alt+a")}

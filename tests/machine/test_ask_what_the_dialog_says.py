@@ -100,7 +100,8 @@ def test_the_comment_is_that_of_the_key_that_was_used(desktop: Desktop) -> None:
 
 @pytest.mark.parametrize("proof", ["password", "kbdint"])
 def test_a_password(desktop: Desktop, proof: str) -> None:
-    assert asked_about(desktop, **{proof: "bob-pw"}).fact("Proved by") == "password"
+    shown = {"password": "password", "kbdint": "keyboard-interactive"}[proof]
+    assert asked_about(desktop, **{proof: "bob-pw"}).fact("Proved by") == shown
 
 
 def test_markup_in_a_name_stays_text(desktop: Desktop, called) -> None:

@@ -142,7 +142,7 @@ def test_nobody_while_the_greeter_is_there(greeter: Desktop, rules, journal) -> 
 def test_nobody_while_no_desktop_runs(nobody_there: Desktop, rules, journal, monthly_log) -> None:
     is_let_in_unattended(nobody_there, rules, journal)
     is_refused_unattended(nobody_there, rules, journal)
-    told = re.findall("(granted|denied) +pam-accesscontrol.conf:1 (.*)", monthly_log())
+    told = re.findall("(granted|denied) +pam-accesscontrol.conf:1: SSH ASK USER bob: (.*)", monthly_log())
     opened = ("granted", "nobody to ask, UNATTENDED is OPEN")
     assert told == [opened, opened, ("denied", "nobody to ask")]
 

@@ -21,11 +21,11 @@ def test_who_may_comes_in_as_soon_as_there_is_a_place_and_gives_it_back(greeter:
     assert refusal(ssh("erin")) == "Access denied: everybody: 1 of 1 are logged in."
     greeter.log_out("bob")
     assert gets_in("erin")
-    told = [line.split()[2:6] for line in monthly_log().splitlines() if "bob@localhost" in line]
+    told = [line.split()[2:6] for line in monthly_log().splitlines() if "bob@LOCAL" in line]
     assert told == [
-        ["XDM", "NUMBER", "bob@localhost", "denied"],
-        ["XDM", "OPEN", "bob@localhost", "granted"],
-        ["XDM", "OPEN", "bob@localhost", "closed"],
+        ["XDM", "NUMBER", "bob@LOCAL", "denied"],
+        ["XDM", "OPEN", "bob@LOCAL", "granted"],
+        ["XDM", "OPEN", "bob@LOCAL", "closed"],
     ]
 
 
@@ -54,7 +54,7 @@ def test_who_is_not_let_in_after_a_question_gets_no_desktop(greeter: Greeter, ru
 def test_who_may_not_is_told_what_a_wrong_password_is_told(greeter: Greeter, rules, monthly_log) -> None:
     rules("XDM OPEN USER bob\n")
     assert greeter.is_refused("carol") == greeter.wrong
-    assert "XDM       CLOSE   carol@localhost" in monthly_log()
+    assert "XDM       CLOSE   carol@LOCAL" in monthly_log()
     greeter.take("refused")
     assert greeter.is_refused("bob", "wrong") == greeter.wrong
-    assert "bob@localhost" not in monthly_log()
+    assert "bob@LOCAL" not in monthly_log()

@@ -82,7 +82,7 @@ def test_who_may_is_let_in_and_out_by_each_of_them(rules, monthly_log) -> None:
     assert {name: answers(told) for name, told in logins("bob").items()} == dict.fromkeys(SERVICES, let_in)
     told = [line.split()[2:6] for line in monthly_log().splitlines()]
     for outcome in ("granted", "closed"):
-        assert told.count(["XDM", "OPEN", "bob@localhost", outcome]) == len(SERVICES)
+        assert told.count(["XDM", "OPEN", "bob@LOCAL", outcome]) == len(SERVICES)
 
 
 def test_who_may_not_is_refused_by_each_of_them_in_each_phase(rules) -> None:

@@ -38,12 +38,12 @@ def explain(*arguments: str) -> tuple[int, list[str]]:
         ("SSH bob 192.0.2.7", REFUSED, "refused: bob over SSH from 192.0.2.7", ":1: DEFAULT:CLOSE"),
         ("sshd bob 10.9.9.9", LET_IN, "let in: bob over SSH from 10.9.9.9", ":2: SSH OPEN USER bob@10.0.0.0/8"),
         ("SSH bob ::ffff:10.9.9.9", LET_IN, "let in: bob over SSH from 10.9.9.9", ":2: SSH OPEN USER bob@10.0.0.0/8"),
-        ("SSH bob", REFUSED, "refused: bob over SSH locally", ":1: DEFAULT:CLOSE"),
-        ("TTY bob", LET_IN, "let in: bob on the console locally", ":3: TTY OPEN GROUP users"),
-        ("login carol LOCAL", LET_IN, "let in: carol on the console locally", ":3: TTY OPEN GROUP users"),
-        ("XDM alice", REFUSED, "refused: alice at the desktop locally", ":1: DEFAULT:CLOSE"),
-        ("scratch erin", REFUSED, "refused: erin over SCRATCH locally", ":1: DEFAULT:CLOSE"),
-        ("SCRATCH dave", LET_IN, "let in: dave over SCRATCH locally", ":5: SCRATCH OPEN USER dave"),
+        ("SSH bob", REFUSED, "refused: bob over SSH from LOCAL", ":1: DEFAULT:CLOSE"),
+        ("TTY bob", LET_IN, "let in: bob on the console from LOCAL", ":3: TTY OPEN GROUP users"),
+        ("login carol LOCAL", LET_IN, "let in: carol on the console from LOCAL", ":3: TTY OPEN GROUP users"),
+        ("XDM alice", REFUSED, "refused: alice at the desktop from LOCAL", ":1: DEFAULT:CLOSE"),
+        ("scratch erin", REFUSED, "refused: erin over SCRATCH from LOCAL", ":1: DEFAULT:CLOSE"),
+        ("SCRATCH dave", LET_IN, "let in: dave over SCRATCH from LOCAL", ":5: SCRATCH OPEN USER dave"),
     ],
 )
 def test_the_outcome_first_and_then_the_rule(call: str, status: int, outcome: str, rule: str, rules, service) -> None:
@@ -111,7 +111,7 @@ def test_a_service_that_is_not_guarded_meets_no_rule_and_it_says_so_first(rules,
     rules("DEFAULT:CLOSE\n")
     status, lines = explain("SCRATCH", "bob")
     assert (status, len(lines)) == (LET_IN, 1)
-    assert lines[0].startswith("let in: bob over SCRATCH locally: scratch is not guarded, so no rule is asked")
+    assert lines[0].startswith("let in: bob over SCRATCH from LOCAL: scratch is not guarded, so no rule is asked")
 
 
 def test_a_backup_of_a_guarded_file_is_no_service(rules, service) -> None:
@@ -139,7 +139,7 @@ def test_rules_for_su_mean_whom_one_becomes(su_and_sudo, rules) -> None:
 def test_rules_for_sudo_mean_the_caller(su_and_sudo, rules) -> None:
     rules("DEFAULT:OPEN\nSUDO CLOSE USER bob\n")
     status, lines = explain("--caller", "bob", "SUDO", "root")
-    assert (status, lines[0]) == (REFUSED, "refused: bob over SUDO locally")
+    assert (status, lines[0]) == (REFUSED, "refused: bob over SUDO from LOCAL")
     assert explain("--caller", "erin", "SUDO", "bob")[0] == LET_IN
     assert explain("SUDO", "bob")[0] == REFUSED  # USER is the caller where none is named
     assert explain("--caller", "bob", "sudo-i", "root")[0] == REFUSED

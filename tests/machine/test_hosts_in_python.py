@@ -91,8 +91,8 @@ def test_it_lets_in_whom_the_rules_let_in(how: str, rules, monthly_log) -> None:
     assert hub("bob", how, password="wrong") == ["out"]
     assert hub("carol", how) == ["out"]
     lines = [line.split()[2:6] for line in monthly_log().splitlines()]
-    assert lines == [["TESTS-HUB", "OPEN", "bob@localhost", "granted"]] * 3 + [
-        ["TESTS-HUB", "CLOSE", "carol@localhost", "denied"]
+    assert lines == [["TESTS-HUB", "OPEN", "bob@LOCAL", "granted"]] * 3 + [
+        ["TESTS-HUB", "CLOSE", "carol@LOCAL", "denied"]
     ]
 
 

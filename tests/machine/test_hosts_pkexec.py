@@ -54,7 +54,7 @@ def test_whom_the_rules_open_it_to_becomes_root(rules, journal) -> None:
     assert becomes_root("erin")
     assert becomes_root("bob")
     told = {line.partition(", ")[0] for line in journal() if line.startswith("POLKIT-1")}
-    assert told == {"POLKIT-1 auth erin@localhost: OPEN", "POLKIT-1 account erin@localhost: OPEN"}
+    assert told == {"POLKIT-1 auth erin@LOCAL: OPEN", "POLKIT-1 account erin@LOCAL: OPEN"}
 
 
 @pytest.mark.parametrize("rule", ["POLKIT-1 CLOSE USER erin", "POLKIT-1 NUMBER USER erin:0", "POLKIT-1 ASK USER erin"])

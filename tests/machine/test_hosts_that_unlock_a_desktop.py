@@ -70,7 +70,7 @@ def test_the_right_password_unlocks(reason: str, locked: Lightdm, rules) -> None
     ("password", "refusal"),
     [
         ("wrong", "pam_unix(lightdm:auth): authentication failure"),
-        ("alice-pw", "XDM auth alice@localhost: CLOSE, refused"),
+        ("alice-pw", "XDM auth alice@LOCAL: CLOSE, refused"),
     ],
 )
 def test_nothing_else_does(password: str, refusal: str, locked: Lightdm, rules, authlog) -> None:

@@ -135,7 +135,7 @@ def test_a_locker_that_keeps_root_is_judged_where_it_is_guarded(rules: Callable[
         rules("DEFAULT:OPEN\nVLOCK CLOSE USER bob\n")
         assert is_unlocked_in_vlock("alice")
         assert not is_unlocked_in_vlock("bob")
-    assert any(line.startswith("VLOCK auth bob@localhost: CLOSE, refused") for line in journal())
+    assert any(line.startswith("VLOCK auth bob@LOCAL: CLOSE, refused") for line in journal())
 
 
 def is_unlocked_in_vlock(user: str) -> bool:

@@ -88,9 +88,9 @@ def test_with_the_least_of_a_limit(limit: str, rules, journal) -> None:
     assert "bob" not in su("bob", *least).stdout.split("\n")
     became_carol = "carol" in su("carol", *least).stdout.split("\n")
     told = decisions(journal())
-    assert not became_carol or "SU session carol@localhost: OPEN" in told
+    assert not became_carol or "SU session carol@LOCAL: OPEN" in told
     if limit not in ("as", "data", "stack"):
-        ours = {"SU auth bob@localhost: CLOSE", "SU account carol@localhost: OPEN", "SU session carol@localhost: OPEN"}
+        ours = {"SU auth bob@LOCAL: CLOSE", "SU account carol@LOCAL: OPEN", "SU session carol@LOCAL: OPEN"}
         assert ours <= {*told}
 
 
@@ -99,10 +99,10 @@ def test_where_no_file_may_grow_what_is_decided_is_written_down(rules, journal, 
     rules(RULES)
     su("carol", "prlimit", "--fsize=0:0")
     su("bob", "prlimit", "--fsize=0:0")
-    assert {"SU account carol@localhost: OPEN", "SU auth bob@localhost: CLOSE"} <= {*decisions(journal())}
+    assert {"SU account carol@LOCAL: OPEN", "SU auth bob@LOCAL: CLOSE"} <= {*decisions(journal())}
     lines = [line.split()[2:6] for line in monthly_log().splitlines()]
     if LIMITS_CAN_BE_RAISED:
-        assert lines == [["SU", "OPEN", "carol@localhost", "granted"], ["SU", "CLOSE", "bob@localhost", "denied"]]
+        assert lines == [["SU", "OPEN", "carol@LOCAL", "granted"], ["SU", "CLOSE", "bob@LOCAL", "denied"]]
     else:
         assert any(line.endswith("cannot be written: File too large") for line in journal())
 
@@ -112,7 +112,7 @@ def test_with_the_lowest_priority_and_every_signal_blocked(rules, journal) -> No
     under = ["python3", "-c", SIGNALS]
     assert su("carol", *under).stdout == "carol\n"
     assert "bob" not in su("bob", *under).stdout.split("\n")
-    assert decisions(journal())[-1] == "SU auth bob@localhost: CLOSE"
+    assert decisions(journal())[-1] == "SU auth bob@LOCAL: CLOSE"
     logs = list(Path("/var/log").glob("pam-accesscontrol-*.log"))
     assert {path.stat().st_mode & 0o777 for path in logs} == {0o640}
 

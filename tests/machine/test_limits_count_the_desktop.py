@@ -16,7 +16,7 @@ ONE_OF_USERS = "DEFAULT:OPEN\nALL NUMBER GROUP users:1\n"
 def test_who_is_at_the_desktop_fills_the_place_until_logout(rules, desktop: Desktop, journal) -> None:
     rules(ONE_OF_USERS)
     assert refusal(ssh("bob")) == "Access denied: users: 1 of 1 are logged in."
-    assert any("alice@localhost XDM" in line for line in journal())
+    assert any("alice@LOCAL XDM" in line for line in journal())
     stop("lightdm")
     wait_for(lambda: active_session() == {}, "alice has left")
     assert gets_in("bob")
@@ -33,9 +33,9 @@ def test_who_is_in_over_ssh_keeps_others_from_the_desktop(
     rules(ONE_OF_USERS)
     with inside("bob"):
         lightdm(AUTOLOGIN)
-        wait_for(lambda: "alice@localhost" in monthly_log(), "alice has been at the door")
-        assert "XDM       NUMBER  alice@localhost" in monthly_log()
-        assert "granted" not in monthly_log().partition("alice@localhost")[2]
+        wait_for(lambda: "alice@LOCAL" in monthly_log(), "alice has been at the door")
+        assert "XDM       NUMBER  alice@LOCAL" in monthly_log()
+        assert "granted" not in monthly_log().partition("alice@LOCAL")[2]
         assert not alice_is_there()
     lightdm(AUTOLOGIN)
     wait_for(alice_is_there, "alice is logged in, now that there is a place")

@@ -140,4 +140,4 @@ def test_of_a_host_that_never_tells_when_its_process_ends(service, monthly_log) 
             assert other.messages == ["Access denied: users: 1 of 1 are logged in."]
     with OddHost("start C scratch carol", "acct C", "open C"):
         lines = [line.split()[4:7] for line in monthly_log(ended=True).splitlines()]
-    assert [row for row in lines if row[0] == "bob@localhost"][-1] == ["bob@localhost", "closed", "found"]
+    assert [row for row in lines if row[0] == "bob@LOCAL"][-1] == ["bob@LOCAL", "closed", "found"]

@@ -80,7 +80,7 @@ def test_the_log_names_the_line_and_who_fills_the_places(rules, journal, monthly
     assert "pam-accesscontrol.conf:4" in line
     assert "users: 2 of 2" in line
     assert "alice@10.1.2.3 SSH" in line
-    assert "carol@localhost TTY" in line
+    assert "carol@LOCAL TTY" in line
     [row] = [row for row in monthly_log().splitlines() if "bob@" in row]
     assert row.split()[2:6] == ["SSH", "NUMBER", "bob@10.1.2.3", "denied"]
     assert "pam-accesscontrol.conf:4" in row

@@ -36,10 +36,10 @@ def test_who_is_in_since_when_over_what_from_where_and_by_which_rule() -> None:
     before = int(time.time())
     with inside("bob", source="192.0.2.7"), inside_at_a_console("carol"):
         told = {session["who"]: session for session in status()["in"]}
-        assert set(told) == {"bob@192.0.2.7", "carol@localhost"}
-        bob, carol = told["bob@192.0.2.7"], told["carol@localhost"]
+        assert set(told) == {"bob@192.0.2.7", "carol@LOCAL"}
+        bob, carol = told["bob@192.0.2.7"], told["carol@LOCAL"]
         assert (bob["service"], carol["service"]) == ("SSH", "TTY")
-        assert bob["rule"] == carol["rule"] == "pam-accesscontrol.conf:1"
+        assert bob["rule"] == carol["rule"] == "pam-accesscontrol.conf:1: ALL OPEN USER ALL"
         assert bob["action"] == carol["action"] == "OPEN"
         assert bob["pid"] == opener_of("bob")
         assert before <= bob["since"] <= carol["since"] <= int(time.time())

@@ -127,17 +127,17 @@ def test_root_is_told_why_su_refuses(rules, journal) -> None:
     assert (refused.returncode, refused.stdout) == (1, "Access denied: bob may not log in over SU.\n")
     told = [line for line in journal() if line.startswith("SU ")]
     why = "CLOSE, refused: pam-accesscontrol.conf:2: SU CLOSE USER bob"
-    assert told == [f"SU account bob@localhost, asked by root: {why}"]
+    assert told == [f"SU account bob@LOCAL, asked by root: {why}"]
 
 
 @pytest.mark.parametrize(
     ("service_name", "rule", "fits"),
     [
-        ("proftpd", "PROFTPD OPEN USER bob", True),
-        ("proftpd", "proftpd open user bob", True),
-        ("proftpd", "ALL OPEN USER bob", True),
-        ("proftpd", "SSH OPEN USER bob", False),
-        ("proftpd", "PROFTP OPEN USER bob", False),
+        ("scratchd", "SCRATCHD OPEN USER bob", True),
+        ("scratchd", "scratchd open user bob", True),
+        ("scratchd", "ALL OPEN USER bob", True),
+        ("scratchd", "SSH OPEN USER bob", False),
+        ("scratchd", "SCRATCH OPEN USER bob", False),
         ("remote", "TTY OPEN USER bob", True),
         ("kdm", "XDM OPEN USER bob", True),
         ("gdm-password", "XDM OPEN USER bob", True),

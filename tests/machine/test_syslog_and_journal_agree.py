@@ -98,7 +98,7 @@ def everything(rules, service, tmp_path: Path) -> Callable[[], list[tuple[str, s
         host("broken", "bob", "acct")
         rules("DEBUG:True\nbroken\u00f8\udcff\nALL OPEN USER carol\nDEFAULT:OPEN\n")
         host("scratch", "bob", "acct")
-        because, debug = "CLOSE, refused: pam-accesscontrol.conf:2: DEFAULT:CLOSE", "SCRATCH account bob@localhost"
+        because, debug = "CLOSE, refused: pam-accesscontrol.conf:2: DEFAULT:CLOSE", "SCRATCH account bob@LOCAL"
         return [
             (INFO, "SSH account bob@10.1.2.3: OPEN, pam-accesscontrol.conf:1: SSH OPEN USER bob"),
             (INFO, "SSH session bob@10.1.2.3: OPEN, pam-accesscontrol.conf:1: SSH OPEN USER bob"),

@@ -93,7 +93,7 @@ def test_a_refusal_names_its_rule(rule_file: str, rule: str, phase: str, operati
 def test_a_line_that_is_ignored_is_a_warning_with_its_number(rules, journal) -> None:
     rules("# ours\nSSH OPEN USER\nALL OPEN USER bob\nDEFAULT:MAYBE\nTTY NUMBER USER bob\n\nALL OPEN USER carol,,erin\n")
     host("scratch", "bob", "acct")
-    assert journal()[-1] == "SCRATCH account bob@localhost: OPEN, pam-accesscontrol.conf:3: ALL OPEN USER bob"
+    assert journal()[-1] == "SCRATCH account bob@LOCAL: OPEN, pam-accesscontrol.conf:3: ALL OPEN USER bob"
     assert [line.partition(": ignored: ")[0] for line in journal()[:-1]] == [
         f"pam-accesscontrol.conf:{number}" for number in (2, 4, 5, 7)
     ]

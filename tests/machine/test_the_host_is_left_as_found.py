@@ -101,7 +101,7 @@ def test_its_syslog_is_its_own(rules) -> None:
     assert entry["MESSAGE"] == "the host's own words"
     assert (entry["SYSLOG_IDENTIFIER"], entry["SYSLOG_FACILITY"]) == ("tests-host", "3")
     ours = run("journalctl", "-q", "-n", "1", f"_PID={entry['_PID']}", "-t", "pam-accesscontrol").stdout
-    assert "SCRATCH session bob@localhost" in ours
+    assert "SCRATCH session bob@LOCAL" in ours
 
 
 def test_what_it_has_in_its_environment_reaches_no_rule(rules, tmp_path) -> None:

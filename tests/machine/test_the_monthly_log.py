@@ -51,7 +51,7 @@ def test_one_line_for_a_login_let_in_and_one_for_its_end(rules, monthly_log) -> 
     rules("SSH OPEN USER bob\n")
     with ssh_session("bob"):
         assert without_time(monthly_log()) == [
-            "SSH       OPEN    bob@10.1.2.3                  granted  pam-accesscontrol.conf:1"
+            "SSH       OPEN    bob@10.1.2.3                  granted  pam-accesscontrol.conf:1: SSH OPEN USER bob"
         ]
     wait_for(lambda: monthly_log().count("\n") == 2, "the end of the session is written down")
     ended = without_time(monthly_log())[1]
@@ -62,7 +62,7 @@ def test_one_line_for_a_login_refused(rules, monthly_log) -> None:
     rules("SSH CLOSE USER bob\n")
     ssh("bob", source="2001:db8::7")
     assert without_time(monthly_log()) == [
-        "SSH       CLOSE   bob@2001:db8::7               denied   pam-accesscontrol.conf:1"
+        "SSH       CLOSE   bob@2001:db8::7               denied   pam-accesscontrol.conf:1: SSH CLOSE USER bob"
     ]
 
 
@@ -70,16 +70,17 @@ def test_one_line_for_a_password_refused(rules, monthly_log) -> None:
     rules("SSH CLOSE USER bob\n")
     ssh("bob", password="bob-pw")
     assert without_time(monthly_log()) == [
-        "SSH       CLOSE   bob@10.1.2.3                  denied   pam-accesscontrol.conf:1"
+        "SSH       CLOSE   bob@10.1.2.3                  denied   pam-accesscontrol.conf:1: SSH CLOSE USER bob"
     ]
 
 
-def test_a_login_with_no_host_is_from_localhost(rules, monthly_log) -> None:
+def test_a_login_with_no_host_is_from_LOCAL(rules, monthly_log) -> None:
     rules("ALL OPEN USER ALL\n")
     host("scratch", "bob", "acct", "open", "close")
-    granted, closed = (line.split() for line in without_time(monthly_log()))
-    assert granted == ["SCRATCH", "OPEN", "bob@localhost", "granted", "pam-accesscontrol.conf:1"]
-    assert closed[:5] == ["SCRATCH", "OPEN", "bob@localhost", "closed", "after"]
+    granted, closed = (line.split(maxsplit=4) for line in without_time(monthly_log()))
+    assert granted == ["SCRATCH", "OPEN", "bob@LOCAL", "granted", "pam-accesscontrol.conf:1: ALL OPEN USER ALL"]
+    assert closed[:4] == ["SCRATCH", "OPEN", "bob@LOCAL", "closed"]
+    assert closed[4].startswith("after ")
 
 
 def test_no_line_for_a_session_that_was_never_opened(rules, monthly_log) -> None:
@@ -94,10 +95,10 @@ def test_a_login_that_nobody_answered_for_tells_so(rules, monthly_log) -> None:
     rules("ALL ASK USER bob,carol\nUNATTENDED:OPEN\n")
     host("scratch", "carol", "open")
     denied, granted = without_time(monthly_log())
-    assert denied.split()[:4] == ["SCRATCH", "ASK", "bob@localhost", "denied"]
-    assert denied.endswith("pam-accesscontrol.conf:1 nobody to ask")
-    assert granted.split()[:4] == ["SCRATCH", "ASK", "carol@localhost", "granted"]
-    assert granted.endswith("pam-accesscontrol.conf:1 nobody to ask, UNATTENDED is OPEN")
+    assert denied.split()[:4] == ["SCRATCH", "ASK", "bob@LOCAL", "denied"]
+    assert denied.endswith("pam-accesscontrol.conf:1: ALL ASK USER bob,carol: nobody to ask")
+    assert granted.split()[:4] == ["SCRATCH", "ASK", "carol@LOCAL", "granted"]
+    assert granted.endswith("pam-accesscontrol.conf:1: ALL ASK USER bob,carol: nobody to ask, UNATTENDED is OPEN")
 
 
 @pytest.mark.usefixtures("_another_place")
@@ -115,7 +116,7 @@ def test_lines_are_added_to_what_is_there() -> None:
     host("scratch", "bob", "open")
     assert [line.split()[-2:] for line in log_file().read_text().splitlines()] == [
         ["before"],
-        ["granted", "pam-accesscontrol.conf:1"],
+        ["pam-accesscontrol.conf:1:", "DEFAULT:OPEN"],
     ]
 
 

@@ -60,4 +60,4 @@ def test_another_service_is_judged_by_the_rules_for_that(configured, rules, serv
 def test_who_cannot_read_the_configuration_is_told_what_the_rules_say(rules) -> None:
     rules("DEFAULT:OPEN\nSSH CLOSE USER bob\n")
     told = run("runuser", "-u", "bob", "--", "pam-accesscontrol", "explain", "SSH", "bob", check=False)
-    assert (told.returncode, told.stdout.splitlines()[0]) == (1, "refused: bob over SSH locally")
+    assert (told.returncode, told.stdout.splitlines()[0]) == (1, "refused: bob over SSH from LOCAL")

@@ -64,7 +64,7 @@ def test_a_remote_host_that_is_no_address_is_in_no_place(rhost):
 @pytest.mark.parametrize(("rhost", "shown"), [
     ("::ffff:192.0.2.7", "192.0.2.7"), ("::FFFF:c000:207", "192.0.2.7"),
     ("192.0.2.7", "192.0.2.7"), ("2001:db8::7", "2001:db8::7"), ("::fffe:192.0.2.7", "::fffe:192.0.2.7"),
-    ("host.example.org", "host.example.org"), ("", "localhost"),
+    ("host.example.org", "host.example.org"), ("", "LOCAL"), ("LOCAL", "local"),
 ])
 def test_an_ipv4_address_in_ipv6_form_is_shown_as_the_ipv4_address_that_it_is(rhost, shown):
     assert str(attempt(rhost=rhost)) == f"bob@{shown}"

@@ -72,7 +72,7 @@ def test_a_column_is_one_word_without_an_at(text):
 @given(texts, texts)
 def test_user_and_host_can_be_told_apart(user, rhost):
     shown = str(attempt("sshd", user, rhost))
-    assert shown.split("@") == [column(user), column(rhost) or "localhost"]
+    assert shown.split("@") == [column(user), "local" if rhost == "LOCAL" else column(rhost) or "LOCAL"]
     assert shown.isprintable()
     assert " " not in shown
 

@@ -63,7 +63,7 @@ def test_sessions_that_live_are_in_the_ledger_and_count(left_behind, others):
     assert set(living) == {ME, others[0].pid}
     mine, carols = living[ME], living[others[0].pid]
     assert (mine.entry.start, mine.began, mine.uid, mine.gids, mine.service, mine.who, mine.asked_by, mine.action,
-            mine.where, mine.answer) == (
+            mine.rule, mine.answer) == (
         START, 5.25, os.getuid(), ",100,1001,", "SSH", "bob@192.0.2.1", "", "OPEN", "rules:3", "-")
     assert (carols.who, carols.answer, carols.gids) == ("carol@localhost", "0123", ",")
     assert logins.outcome(2, others[1].pid) == "refused"

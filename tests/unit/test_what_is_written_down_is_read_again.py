@@ -28,7 +28,7 @@ def text(**fields):
     """The text of a session of this very process's."""
     usual = {
         "began": 1.5, "uid": os.getuid(), "service": "SSH", "who": "bob@192.0.2.1", "asked_by": "", "action": "OPEN",
-        "where": "rules:3", "answer": accesscontrol.NOT_ASKED, "gids": ",100,1001,",
+        "rule": "rules:3", "answer": accesscontrol.NOT_ASKED, "gids": ",100,1001,",
     }
     return accesscontrol.session_text(**{**usual, **fields})
 
@@ -54,17 +54,21 @@ def everybody():
 def test_a_session_is_one_line_for_people_to_read():
     assert text() == f"1.500 {os.getuid()} SSH bob@192.0.2.1 - OPEN rules:3 - ,100,1001,"
     assert text(asked_by="erin").split(" ")[4] == "erin"
+    rule = "rules:3: SSH OPEN USER bob"
+    assert text(rule=rule).split(" ")[6] == rule.replace(" ", "\\x20")
+    for told in (rule, 'rules:3: SSH OPEN USER "a\\x20b","c d",\\x5c,\\'):
+        assert Session(entry(), text(rule=told)).rule == told
 
 
 @given(seconds, uids, words, words, words | st.just(""), words, words, words, st.lists(uids, max_size=5))
-def test_a_session_that_is_written_is_read_as_it_was(began, uid, service, who, asked_by, action, where, answer, gids):
+def test_a_session_that_is_written_is_read_as_it_was(began, uid, service, who, asked_by, action, rule, answer, gids):
     if asked_by == "-":
         asked_by = ""
     gids = f",{','.join(map(str, gids))},"
-    it = Session(entry(), accesscontrol.session_text(began, uid, service, who, asked_by, action, where, answer, gids))
+    it = Session(entry(), accesscontrol.session_text(began, uid, service, who, asked_by, action, rule, answer, gids))
     assert abs(it.began - began) < 0.001
-    assert (it.uid, it.service, it.who, it.asked_by, it.action, it.where, it.answer, it.gids) == (
-        uid, service, who, asked_by, action, where, answer, gids)
+    assert (it.uid, it.service, it.who, it.asked_by, it.action, it.rule, it.answer, it.gids) == (
+        uid, service, who, asked_by, action, rule, answer, gids)
 
 
 NO_TEXTS = ["", "\n", " ", "bob", "\0" * 100, "7 9", " " * 8, " " * 5, " " * 7, " " * 50, "\udc80 " * 8]
@@ -147,8 +151,8 @@ def test_what_has_no_name_of_an_entry_is_none(name):
 
 def test_a_session_that_was_added_is_there_for_the_next_one_to_read(state):
     assert logins.take(2, rhost="192.0.2.7").who == "bob@192.0.2.7"
-    assert logins.take(2, user="carol", rhost="").who == "carol@localhost"
-    assert sorted(it.who for it in everybody()) == ["bob@192.0.2.7", "carol@localhost"]
+    assert logins.take(2, user="carol", rhost="").who == "carol@LOCAL"
+    assert sorted(it.who for it in everybody()) == ["bob@192.0.2.7", "carol@LOCAL"]
     assert (state / "sessions" / "turn" / "3").is_symlink()
 
 
