@@ -139,6 +139,9 @@ NOT_IN_A_NAME = frozenset(' \t",:')  # unless it stands in double quotes
 BEFORE_A_NAME, BEHIND_A_NAME = frozenset(b' \t,"'), frozenset(b' \t,"@:\r\n')
 FIELD = r'(?:"[^"]*"|[^ \t"])+'  # regular expressions as strings: compiling one costs more than most files do
 LIST_ITEM = r'((?:"[^"]*"|[^",]+)*),'
+REALM = (  # behind the @ of a login name; almost an address or almost LOCAL is a mistake
+    r"(?![\d.-]*$|(?:\d+|x)(?:\.(?:\d+|x))+$|(?:\d+\.){3}|local(?:host)?$)[\w-]+(?:\.[\w-]+)*$"
+)
 LIMITS_AND_REFUSES_GROUPS = rb"(?:CLOSE|ASK|NUMBER)[ \t]+GROUP[ \t]"
 LOCAL = (0, 0, 0)  # the network of a login with no remote host
 MAPPED = b"\0" * 10 + b"\xff\xff"  # ::ffff:a.b.c.d is a.b.c.d
@@ -379,7 +382,7 @@ def parse_entry(item: str, limited: bool) -> Entry:
         name, place = item, ""
     network = parse_network(place) if at else None
     if at and network is None:
-        if quoted or cannot_end_a_name(name, place):
+        if quoted or is_a_mistake(name, place):
             raise RuleError(f"'{printable(place)}' is no address: IPv4, IPv6, a network such as 10.0.0.0/8, or LOCAL")
         name = item  # bob@example.org is a login name that has an @
     if not is_name(name, quoted):
@@ -388,10 +391,9 @@ def parse_entry(item: str, limited: bool) -> Entry:
     return Entry(None if name == "ALL" and not quoted else name, network, whole, limit)
 
 
-def cannot_end_a_name(name: str, place: str) -> bool:
-    """Whether NAME@PLACE, where PLACE is no address, can only be a mistake, and not a login name that has an @."""
-    almost_an_address = not place.strip("0123456789.") or any(char in place for char in ":/%")
-    return almost_an_address or name == "ALL" or place.upper() == "LOCAL"
+def is_a_mistake(name: str, place: str) -> bool:
+    """Whether NAME@PLACE, where PLACE is no address, cannot be a login name that has an @."""
+    return name == "ALL" or re.match(REALM, place, re.IGNORECASE) is None
 
 
 def is_name(text: str, quoted: bool) -> bool:

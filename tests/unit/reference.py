@@ -229,16 +229,21 @@ def read_count(text):
 
 
 def looks_like_address(text):
-    """It was meant as an address, well or badly written."""
-    if text == "":
-        return True
+    """It was meant as an address, a network, a range or a pattern, well or badly written, and is no realm."""
     for char in text:
-        if char in ":/%":
+        if not (char.isalnum() or char in "_-."):
             return True
-    for char in text:
-        if not ("0" <= char <= "9" or char == "."):
-            return False
-    return True
+    parts = text.split(".")
+    if "" in parts:
+        return True
+    rest = text
+    for char in ".-":
+        rest = rest.replace(char, "")
+    if rest.isdecimal() or rest == "":
+        return True
+    if len(parts) > 3 and parts[0].isdecimal() and parts[1].isdecimal() and parts[2].isdecimal():
+        return True
+    return len(parts) > 1 and all(part.isdecimal() or part in ("x", "X") for part in parts)
 
 
 def read_place(text):
@@ -263,7 +268,7 @@ def read_entry(action, raw):
         place = read_place(text[at + 1:])
         if place is not None:
             name = text[:at]
-        elif looks_like_address(text[at + 1:]) or upper(text[at + 1:]) == "LOCAL" or text[:at] == "ALL":
+        elif looks_like_address(text[at + 1:]) or upper(text[at + 1:]) in ("LOCAL", "LOCALHOST") or text[:at] == "ALL":
             raise Broken("bad address")
     if name == "":
         raise Broken("no name")

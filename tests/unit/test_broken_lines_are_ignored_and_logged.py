@@ -37,6 +37,10 @@ NO_ADDRESS = tuple(f"SSH OPEN USER bob@{place}" for place in (
     "..", ":", "::1::", ":::", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "::12345", "::g", "::1/129", "::/", "[::1]",
     "fe80::1/64%eth0", "fe80::1%", "fe80::%/64", "%eth0", "LOCAL/8", "LOCAL%eth0", "example.org/24", "host:22",
     "::ffff:10.0.0.256", "/8", "%", "::1/\u0661",
+    "192.168.1.*", "10.0.0.1-10.0.0.9", "10.0.0.1-9", "192.168.*", "*", "*.example.org", "10.0.0.?", "10.0.0.[1-9]",
+    "-", "10.0.0.x", "10.0.0.0_24", "10.0.0.0\\24",
+    "10.0.x.x", "10.X.X.X", "!10.0.0.1", ".example.org", "localhost", "LocalHost",
+    "x.x.x.x", "10.{1", "10.0.+", "^10.0.0", "~10.0.0.1", "(10.0.0.1)", "<10.0.0.1>", "\uff11\uff10.0.0.1", "LOCAL.",
 ))
 A_MISTAKE = ("SSH CLOSE USER ALL@host.example", "SSH CLOSE USER ALL@nowhere", "SSH OPEN GROUP ALL@example.org",
              "SSH NUMBER USER ALL@host.example:2", "SSH CLOSE USER alice,ALL@host.example", "SSH CLOSE USER bob@local",

@@ -211,9 +211,13 @@ def test_all_is_everyone_but_only_in_capitals():
     ("bob@ad.example.org", "bob@ad.example.org"),
     ("a@b@c", "a@b@c"),
     ("bob@host.example", "bob@host.example"),
-    ("bob@localhost", "bob@localhost"),
+    ("bob@localhost.example", "bob@localhost.example"),
+    ("bob@10.example.org", "bob@10.example.org"),
+    ("bob@1.2.example.org", "bob@1.2.example.org"),
+    ("bob@pc-1.example.org", "bob@pc-1.example.org"),
     ("x@ALL@host", "x@ALL@host"),
     ('"bob@local"', "bob@local"),
+    ('"bob@localhost"', "bob@localhost"),
     ('"ALL@host.example"', "ALL@host.example"),
 ])
 def test_a_name_is_taken_as_it_stands(entry, user):
