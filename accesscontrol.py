@@ -548,10 +548,20 @@ class Person:
     def is_in(self, group: str, closing: bool) -> bool:
         """Whether the user is in this group. Raises Unknown.
 
-        Where a rule closes, a group that is not found must not pass for one that the user is not in. Where it opens
-        there is no harm in that, and one look-up a rule would make a thousand group rules cost 50 ms.
+        Where a rule closes, a group that is not found must not pass for one that the user is not in, but for root, who
+        must be able to mend the directory, or the name in the rule. Where it opens there is no harm in that, and one
+        look-up a rule would make a thousand group rules cost 50 ms.
         """
-        return group in self.group_names or (closing and self.belongs_to(find_group(group)))
+        if group in self.group_names:
+            return True
+        if not closing:
+            return False
+        try:
+            return self.belongs_to(find_group(group))
+        except UnknownGroup:
+            if self.uid == 0:
+                return False
+            raise
 
     def belongs_to(self, group: grp.struct_group) -> bool:
         """Whether the user is in a group: says getgrouplist(3), or the group itself. Raises Unknown.
@@ -662,19 +672,8 @@ def fits(rule: Rule, attempt: LoginAttempt) -> bool:
 
 
 def limits_of(rule: Rule, attempt: LoginAttempt) -> list[Limit]:
-    """The limits that a NUMBER rule puts on a login attempt. Raises Unknown.
-
-    A group that cannot be looked up limits everybody but root, who must be able to mend the directory.
-    """
-    limits = []
-    for entry in rule.entries:
-        try:
-            if entry_fits(entry, rule, attempt):
-                limits.append(Limit(rule, entry))
-        except UnknownGroup:
-            if attempt.person.uid != 0:
-                raise
-    return limits
+    """The limits that a NUMBER rule puts on a login attempt. Raises Unknown."""
+    return [Limit(rule, entry) for entry in rule.entries if entry_fits(entry, rule, attempt)]
 
 
 def entry_fits(entry: Entry, rule: Rule, attempt: LoginAttempt) -> bool:
@@ -1360,8 +1359,6 @@ def counts(rule: Rule, attempt: LoginAttempt) -> bool:
     """Whether a NUMBER rule counts this person, over whatever and from wherever they come; in doubt it does."""
     try:
         return any(entry_fits(Entry(it.name, None, it.whole), rule, attempt) for it in rule.entries)
-    except UnknownGroup:
-        return attempt.person.uid != 0
     except Unknown:
         return True
 
@@ -4245,7 +4242,9 @@ def unknown_names(rules: RuleFile) -> Iterator[tuple[int, str]]:
             except UnknownGroup:
                 known = False
             if not known:
-                yield rule.line, f"there is no {rule.target.lower()} {printable(name)}"
+                refuses = rule.target == "GROUP" and rule.action != "OPEN"
+                so = ", so this rule refuses everybody but root" if refuses else ""
+                yield rule.line, f"there is no {rule.target.lower()} {printable(name)}{so}"
 
 
 def rules_without_effect(rules: RuleFile) -> Iterator[tuple[int, str]]:

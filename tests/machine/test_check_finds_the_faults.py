@@ -14,6 +14,7 @@ from machine import RULE_FILE, Result, pam, run
 
 pytest_plugins = ["command_fixtures"]
 
+REFUSES = "so this rule refuses everybody but root"
 ROOT_GETS_IN = "ALL OPEN USER root\n"  # or check would complain
 
 
@@ -68,6 +69,10 @@ def test_the_usual_file_is_checked_where_none_is_named(rules) -> None:
         ("DEFUALT:OPEN", "there is no option DEFUALT: they are DEFAULT, DEBUG, TIMEOUT, REMEMBER, UNATTENDED"),
         ("SSH OPEN USER no-such-user", "there is no user no-such-user"),
         ("SSH OPEN GROUP no-such-group", "there is no group no-such-group"),
+        ("SSH CLOSE GROUP lp,no-such-group", f"there is no group no-such-group, {REFUSES}"),
+        ("SSH ASK GROUP no-such-group", f"there is no group no-such-group, {REFUSES}"),
+        ("SSH NUMBER GROUP no-such-group:1", f"there is no group no-such-group, {REFUSES}"),
+        ("SSH CLOSE USER bob@10.0.0.*", "'10.0.0.*' is no address: IPv4, IPv6, a network such as 10.0.0.0/8, or LOCAL"),
         ("SSSH OPEN USER bob", "there is no service SSSH: SSH, TTY, XDM, or a file in /etc/pam.d"),
         ("SSH OPEN USER root", "can never be reached: line 1 has decided before"),
         ("TTY CLOSE USER root@10.0.0.0/8", "can never be reached: line 1 has decided before"),

@@ -25,7 +25,7 @@ WAYS = {
 def _guarded() -> Iterator[None]:
     """carol and erin may become anybody by their password, bob needs none."""
     sudoers = {"/etc/sudoers.d/tests": "carol,erin ALL=(ALL:ALL) ALL\nbob ALL=(ALL:ALL) NOPASSWD: ALL\n"}
-    doas = {"/etc/doas.conf": "permit carol\npermit erin\npermit nopass bob\n"}
+    doas = {"/etc/doas.conf": "permit carol\npermit erin\npermit nopass bob\npermit nopass root\n"}
     with guarded("sudo", "sudo-i", "doas"), files(sudoers, 0o440), files(doas, 0o400):
         yield
 
@@ -56,6 +56,14 @@ def test_a_refused_caller_runs_nothing(way: tuple[str, list[str]], rules) -> Non
     assert becomes_root("bob", command)
 
 
+def test_a_rule_with_a_group_that_is_not_there_refuses_everybody_but_root(way: tuple[str, list[str]], rules) -> None:
+    service, command = way
+    for rule in ("ALL CLOSE GROUP studnets", f"{service} ASK GROUP studnets", "ALL NUMBER GROUP studnets:0"):
+        rules(f"{rule}\nDEFAULT:OPEN\nUNATTENDED:OPEN\n")
+        assert not becomes_root("bob", command)
+        assert run(*command).stdout == "root\n"
+
+
 def test_who_may_call_it_needs_no_rule_for_whom_they_become(way: tuple[str, list[str]], rules) -> None:
     service, command = way
     rules(f"DEFAULT:CLOSE\n{service} OPEN USER carol,bob\n")
@@ -81,7 +89,7 @@ def test_whosever_password_sudo_asks_for_the_caller_is_meant(whose: str, command
         assert on_terminal(line, password_of("dave"))[0] == 1
         rules("DEFAULT:CLOSE\nSUDO OPEN USER carol\n")
         assert on_terminal(line, password_of("dave"))[0] == 0
-    assert any("SUDO account carol@localhost: OPEN" in line for line in journal())
+    assert any("SUDO account carol@LOCAL: OPEN" in line for line in journal())
 
 
 def test_a_limit_is_looked_at_for_the_caller(way: tuple[str, list[str]], rules) -> None:
@@ -100,7 +108,7 @@ def test_the_caller_is_told_why_where_the_host_shows_it(rules) -> None:
 def test_the_log_names_the_caller(rules, journal) -> None:
     rules("DEFAULT:CLOSE\nSUDO OPEN USER bob\n")
     assert becomes_root("bob", WAYS["sudo"][1])
-    assert journal() == ["SUDO account bob@localhost: OPEN, pam-accesscontrol.conf:2: SUDO OPEN USER bob"]
+    assert journal() == ["SUDO account bob@LOCAL: OPEN, pam-accesscontrol.conf:2: SUDO OPEN USER bob"]
 
 
 def test_the_owner_is_told_who_asks_and_a_deny_is_heeded(desktop, rules) -> None:

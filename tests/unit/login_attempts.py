@@ -37,7 +37,7 @@ class PersonFrom:
             return self.groups[group]
         if closing and self.groups is None:
             raise accesscontrol.Unknown("there is no such user")
-        if closing:
+        if closing and self.uid != 0:
             raise accesscontrol.UnknownGroup("there is no such group")
         return False
 

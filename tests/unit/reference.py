@@ -403,8 +403,8 @@ def name_fits(action, target, name, attempt):
         return FITS if name in names_of(action, attempt) else FITS_NOT
     groups = attempt.groups or {}
     if name not in groups:
-        # Or nobody could mend a directory that is away.
-        return FITS_NOT if action == "NUMBER" and is_root(attempt) else CANNOT_TELL
+        # Or nobody could mend a directory that is away, or a typing error.
+        return FITS_NOT if action != "OPEN" and is_root(attempt) else CANNOT_TELL
     return FITS if groups[name] else FITS_NOT
 
 

@@ -93,8 +93,13 @@ def test_any_other_limit_holds_for_root_too():
 
 
 @pytest.mark.parametrize("action", ["CLOSE", "ASK"])
-def test_a_rule_that_closes_or_asks_over_such_a_group_refuses_root_too(action):
-    assert verdict(f"DEFAULT:OPEN\nSSH {action} GROUP gone", user="root", uid=0, groups={}) == "CLOSE"
+@pytest.mark.parametrize("service", ["SSH", "ALL"])
+def test_nor_does_a_rule_that_closes_or_asks_over_such_a_group_concern_root(action, service):
+    text = f"DEFAULT:OPEN\n{service} {action} GROUP gone"
+    for root in ("root", "toor"):
+        assert verdict(text, user=root, uid=0, groups={}) == "OPEN"
+    assert verdict(text, groups={}) == "CLOSE"
+    assert verdict(f"{text},lp", user="root", uid=0, groups={"lp": True}) == action
 
 
 def test_it_does_not_take_the_blame_for_a_verdict_that_closes_anyway():

@@ -14,6 +14,7 @@ import accesscontrol
 ME = pwd.getpwuid(os.getuid()).pw_name
 MINE = sorted({grp.getgrgid(gid).gr_name for gid in os.getgrouplist(ME, pwd.getpwnam(ME).pw_gid)})
 NOT_MINE = sorted({group.gr_name for group in grp.getgrall()} - set(MINE))
+SOMEBODY = "nobody"  # who is not root
 ODD = ["no-such-group", "", "a b", "a\0b", "a\nb", "gr\udcff", "gr\ud800", pytest.param("x" * 70000, id="long"), "ALL"]
 
 
@@ -53,8 +54,14 @@ def test_a_user_is_in_all_of_the_groups_that_the_system_says(closing):
 @pytest.mark.parametrize("name", ODD)
 def test_a_group_that_does_not_exist_cannot_be_known_where_a_rule_closes(name):
     with pytest.raises(accesscontrol.Unknown) as raised:
-        accesscontrol.Person(ME).is_in(name, True)
+        accesscontrol.Person(SOMEBODY).is_in(name, True)
     assert str(raised.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_group_that_does_not_exist_is_one_that_root_is_not_in(name):
+    """Or a typing error in its name, or a directory that is away, would lock root out, who is to mend it."""
+    assert not accesscontrol.Person("root").is_in(name, True)
 
 
 @pytest.mark.parametrize("name", ODD)
@@ -81,7 +88,8 @@ def test_a_directory_that_fails_cannot_be_known(monkeypatch):
 
     monkeypatch.setattr(grp, "getgrnam", fails)
     with pytest.raises(accesscontrol.Unknown):
-        accesscontrol.Person(ME).is_in("no-such-group", True)
+        accesscontrol.Person(SOMEBODY).is_in("no-such-group", True)
+    assert not accesscontrol.Person("root").is_in("no-such-group", True)
     monkeypatch.undo()
     monkeypatch.setattr(pwd, "getpwnam", fails)
     with pytest.raises(accesscontrol.Unknown):
