@@ -63,6 +63,12 @@ NO_SESSION = (  # services that open no session for the person who logs in, or h
     *CALLER_SERVICES,
     *("vsftpd", "pure-ftpd", "dovecot", "cups", "openvpn", "imap", "pop", "pop3", "smtp", "exim", "exim4", "courier"),
 )
+MANY_IN_ONE_PROCESS = ("samba", "jupyterhub")  # keep the sessions of many people in one process of theirs
+ONE_IN_A_PROCESS = (  # open a session in a process of its own, by which it is seen to end
+    *(service for services in SERVICES.values() for service in services),
+    *("su", "su-l", "runuser", "runuser-l", "cron", "atd", "cockpit", "proftpd", "xrdp-sesman"),
+)
+NOT_ROOT = ("exim", "exim4", "postgresql")  # call PAM as a user of their own
 
 
 # ---- Text: names cross the border of the program here, and strangers' text is made fit to be shown -------------------
@@ -4248,16 +4254,34 @@ def unknown_names(rules: RuleFile) -> Iterator[tuple[int, str]]:
 
 
 def rules_without_effect(rules: RuleFile) -> Iterator[tuple[int, str]]:
-    """The rules for services that are not guarded, and limits on services whose people nobody counts."""
+    """The rules for services that are not guarded, and limits in services that do not count as one would expect."""
     guarded = guarded_services()
     for rule in rules.rules:
-        if rule.service in ("ALL", *SERVICES):
-            continue
         service = rule.service.lower()
-        if pam_file(service) and service not in guarded:
+        if rule.service in SERVICES or (rule.service != "ALL" and not pam_file(service)):
+            continue
+        if rule.service != "ALL" and service not in guarded:
             yield rule.line, f"{service} is not guarded, so this rule is not asked: run install.sh {service}"
-        if rule.action == "NUMBER" and service in NO_SESSION:
-            yield rule.line, f"{service} opens no session, so those who come in by it are not counted"
+        if rule.action != "NUMBER":
+            continue
+        for limited in sorted(guarded) if rule.service == "ALL" else [service]:
+            means = what_number_means(limited)
+            if means:
+                yield rule.line, means
+
+
+def what_number_means(service: str) -> str:
+    """What a limit does in a service that is not known to open one session in each process; empty for others."""
+    if service in ONE_IN_A_PROCESS:
+        return ""
+    if service in NOT_ROOT:
+        return f"{service} does not run as root, which counting needs, so a limit refuses everybody there"
+    if service in NO_SESSION:
+        return f"{service} opens no session, so those who come in by it are not counted"
+    if service in MANY_IN_ONE_PROCESS:
+        return f"{service} keeps many sessions in one process, and a place is free only when that process ends"
+    not_counted = "those who come in by it are not counted, and it obeys no limit on a user's own sessions"
+    return f"it is not known whether {service} opens a session: if not, {not_counted}"
 
 
 def root_locked_out(rules: RuleFile) -> str:

@@ -333,6 +333,23 @@ def test_a_limit_on_a_service_that_opens_no_session_is_found(faults, guarded) ->
     assert found == ["3: vsftpd opens no session, so those who come in by it are not counted"]
 
 
+def test_what_a_limit_means_is_told_of_each_service_that_is_not_known_to_open_one_session_in_a_process(
+    faults, guarded, service
+) -> None:
+    guarded("su", "cron", "samba")
+    service("scratch", PASSING)
+    unknown = (
+        "it is not known whether scratch opens a session: if not, those who come in by it are not counted, and it obeys"
+        " no limit on a user's own sessions"
+    )
+    many = "samba keeps many sessions in one process, and a place is free only when that process ends"
+    names = ["SCRATCH", "SAMBA", "SU", "SU-L", "CRON", "SSH", "SSHD", "LIGHTDM", "ALL"]
+    found = faults(ROOT_GETS_IN + "".join(f"{name} NUMBER USER bob:1\n" for name in names))
+    by_all = [f"10: {unknown}", f"10: {many}"]
+    assert [line for line in found if "guarded" not in line] == [f"2: {unknown}", f"3: {many}", *by_all]
+    assert faults(ROOT_GETS_IN + "SCRATCH OPEN USER bob\n") == []
+
+
 # -------------------------------------------------------------------------------------------- the compiled module
 
 MODULE = Path("/usr/lib/pam-accesscontrol/accesscontrol.py")
