@@ -3557,7 +3557,7 @@ def is_judged(phase: str, attempt: LoginAttempt, host: Host) -> bool:
     No greeter logs anybody in. The session of sudo is that of the user whom the caller becomes; the caller was judged
     before. And a host that is and was nothing but the very user it asks about can let in nobody who is not in.
     """
-    if attempt.service in GREETERS or (phase == "session" and attempt.service in CALLER_SERVICES):
+    if attempt.service in GREETERS or (phase == "session" and attempt.service in NO_SESSION):
         return False
     return not host.is_only(attempt.person.uid)
 
@@ -4024,25 +4024,76 @@ def half_guarded_services() -> list[str]:
     return [name for name in ours if name not in guarded]
 
 
-def sshd_service() -> str:
-    """The PAM service that sshd asks, empty for none, as far as root is told; see sshd_config(5)."""
+def output_of(*command: str) -> tuple[str, str]:
+    """What a program writes to standard output and to standard error, empty where it cannot be run."""
     import subprocess  # nosec B404  # with constant commands
 
     try:
         told = subprocess.run(  # nosec B603
-            ["/usr/sbin/sshd", "-T"], check=False, capture_output=True, encoding="utf-8", errors="replace", timeout=10
+            command, check=False, capture_output=True, encoding="utf-8", errors="replace", timeout=10
         )
     except (OSError, subprocess.TimeoutExpired):
-        return "sshd"
-    settings = dict(line.split(" ", 1) for line in told.stdout.splitlines() if " " in line)
+        return "", ""
+    return told.stdout, told.stderr
+
+
+@functools.cache
+def sshd_service() -> str:
+    """The PAM service that sshd asks, empty for none, as far as root is told; see sshd_config(5)."""
+    told, _ = output_of("/usr/sbin/sshd", "-T")
+    settings = dict(line.split(" ", 1) for line in told.splitlines() if " " in line)
     return "" if settings.get("usepam") == "no" else settings.get("pamservicename", "sshd").lower()
+
+
+def goes_past_pam(service: str) -> str:
+    """Why a program, as it is set up, lets in whom PAM refuses; empty where it does not, or that is not known."""
+    if service == "sshd" and not sshd_service():
+        return "sshd_config: UsePAM is no, so no rule is asked"
+    if service == "samba" and not smbd_asks_pam():
+        return "smb.conf: obey pam restrictions is no, so smbd asks no rule"
+    if service == "proftpd" and not proftpd_stops_at_pam():
+        write = "write AuthOrder mod_auth_pam.c* mod_auth_unix.c"
+        return f"proftpd.conf: whom a rule refuses is let in by the next module: {write}"
+    if service == "pure-ftpd" and not pure_ftpd_stops_at_pam():
+        return "/etc/pure-ftpd/conf: whom a rule refuses is let in by another source of passwords than PAM"
+    return ""
+
+
+def smbd_asks_pam() -> bool:
+    """Whether smbd asks PAM, in doubt it does; see testparm(1)."""
+    told, _ = output_of("/usr/bin/testparm", "--suppress-prompt", "--parameter-name", "obey pam restrictions")
+    return told.strip().lower() != "no"
+
+
+def pure_ftpd_stops_at_pam() -> bool:
+    """Whether pure-ftpd looks up passwords by PAM alone, in doubt it does; see pure-ftpd-wrapper(8)."""
+    told, _ = output_of("/usr/sbin/pure-ftpd-wrapper", "--show-options")
+    return set(re.findall(r"-l (\w+)", told)) <= {"pam"}
+
+
+def proftpd_stops_at_pam() -> bool:
+    """Whether each server of proftpd has an AuthOrder by which PAM has the last word. Debian's configuration has none.
+
+    In doubt, none has. proftpd tells which directives each server has, and not what they say.
+    """
+    import glob
+
+    _, told = output_of("/usr/sbin/proftpd", "--configtest", "--debug", "9")
+    servers = [set(re.findall(r": +(\w+)$", server, re.MULTILINE)) for server in told.split(": Config for ")[1:]]
+    others = {"AuthPAM", "AuthPAMConfig", "UserPassword"}
+    paths = filter(os.path.isfile, glob.glob("/etc/proftpd/**", recursive=True))
+    text = "\n".join(map(read_text, paths)).replace("\\\n", "").replace('"', "")
+    orders = [order.split() for order in re.findall(r"(?mi)^[ \t]*AuthOrder[ \t]+(\S.*)", text)]
+    last_word = all("mod_auth_pam.c*" in order or order == ["mod_auth_pam.c"] for order in orders)
+    return last_word and servers != [] and all("AuthOrder" in names and not names & others for names in servers)
 
 
 def unguarded_ways(service: str) -> Iterator[str]:
     """Why a guarded service may not come past the plugin: a line that is missing, or one that others leave out."""
     asked = sshd_service() if service == "sshd" else service
-    if not asked:
-        yield why_not_judged(asked)
+    past = goes_past_pam(service)
+    if past:
+        yield past
     elif asked != service:
         yield f"sshd_config: PAMServiceName is {printable(asked)}, so no rule for SSH is asked"
     own = read_text(pam_file(service))
@@ -4390,11 +4441,11 @@ def explain(name: str, user: str, address: str, caller: str) -> int:
 
 
 def why_not_judged(service: str) -> str:
-    """Why no rule is asked about a login attempt with this PAM service, which is empty for none; empty if one is."""
+    """Why rules keep nobody out of a PAM service, or empty. The service is empty where sshd asks none."""
     if not service:
-        return "sshd_config: UsePAM is no, so no rule is asked"
+        return goes_past_pam("sshd")
     if service in guarded_services():
-        return ""
+        return goes_past_pam(service)
     how = "run install.sh" if service in known_services() else f"run install.sh {printable(service)}"
     why = how if pam_file(service) else "it has no PAM file"
     return f"{printable(service)} is not guarded, so no rule is asked ({why})"
@@ -4622,7 +4673,8 @@ def plan(loader: str, folder: str, services: list[str]) -> int:
     """For install.sh: puts what the file of each service is to be into a folder, and prints how it is guarded.
 
     A line is SERVICE WAY WHY: by PAM_PYTHON or PAM_EXEC; `included`, by the file of another service that it includes
-    whole; or `none`, and why not. Behind these: `includes`, for a service that includes one; `danger`, and a fault.
+    whole; or `none`, and why not. Behind these: `includes`, for a service that includes one; `past`, and why a service
+    lets in whom PAM refuses; `danger`, and a fault.
     """
     programs = setuid_programs()
     planned: set[str] = set()
@@ -4643,6 +4695,10 @@ def plan(loader: str, folder: str, services: list[str]) -> int:
     for name in pam_services():
         if name not in (*planned, *GREETERS) and files & pam_files(name):
             print(f"{name} includes")
+    for service in sorted(planned):
+        past = goes_past_pam(service)
+        if past:
+            print(f"{service} past {past}")
     for fault in lines_that_make_root(pam_services(), foreign=True):
         print(f"- danger {fault}")
     return 0

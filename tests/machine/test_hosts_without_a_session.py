@@ -10,6 +10,7 @@ import pytest
 from hosts import files, ftp, guarded, imap, running
 from limits import inside
 from machine import password_of
+from test_hosts_that_go_past_pam import pure_ftpd
 
 pytest_plugins = ["desktop_fixtures"]
 
@@ -84,3 +85,12 @@ def test_the_month_has_a_line_for_who_is_let_in(server: tuple[str, LoginTo], rul
     assert login("bob", password_of("bob")) == ""
     told = [line.split()[2:6] for line in monthly_log().splitlines()]
     assert told == [[service, "OPEN", "bob@127.0.0.1", "granted"]]
+
+
+def test_it_has_one_line_where_the_server_opens_a_session_and_heeds_no_refusal_of_it(rules, monthly_log) -> None:
+    rules("DEFAULT:CLOSE\nPURE-FTPD OPEN USER bob\n")
+    with pure_ftpd(goes_past=False):
+        assert ftp("bob") == ""
+        assert ftp("carol") != ""
+    told = [line.split()[4:6] for line in monthly_log().splitlines()]
+    assert [(who.partition("@")[0], outcome) for who, outcome in told] == [("bob", "granted"), ("carol", "denied")]

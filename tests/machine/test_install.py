@@ -599,7 +599,7 @@ def test_an_sshd_that_does_not_ask_pam_is_named(nothing_installed: None) -> None
     config = Path("/etc/ssh/sshd_config.d/0-first.conf")
     config.write_text("UsePAM no\n")
     try:
-        assert "sshd does not ask PAM" in install().stderr
+        assert "sshd_config: UsePAM is no, so no rule is asked" in install().stderr
     finally:
         config.unlink()
 
