@@ -739,6 +739,7 @@ def why_not(rule: Rule, attempt: LoginAttempt) -> str:
 # have a symbolic link for each thing that is so. Nothing is locked: each change is one system call.
 
 LOGIND_SESSIONS, LOGIND_SEATS = "/run/systemd/sessions", "/run/systemd/seats"
+NO_ROOT = "the program that calls PAM does not run as root"
 NOT_ASKED = "-"  # in the place of an answer's key
 TRIED_FOR = 60.0  # seconds, in which somebody else may be faster again and again
 LOOKS_AGAIN_AFTER = 0.1  # seconds
@@ -924,7 +925,9 @@ def is_folder(path: str) -> bool:
 
 
 def prepare_state_folder() -> None:
-    """Makes the state folder. Raises OSError where it is not root's alone."""
+    """Makes the state folder. Raises OSError where it is not root's alone, and where this process is not root's."""
+    if os.lstat(os.path.dirname(STATE)).st_uid != os.geteuid():  # of /run, so that a plain user can test this elsewhere
+        raise PermissionError(NO_ROOT)
     try:
         about = os.lstat(STATE)
     except FileNotFoundError:
@@ -2387,9 +2390,9 @@ def ask_owner(attempt: LoginAttempt, decision: Decision, host: Host) -> str:
     question = Question(attempt, rules, host.auth_info())
     try:
         outcome = ask(question, host.loader, host.watched(attempt))
-    except CannotAsk as reason:
+    except (CannotAsk, OSError) as reason:
         outcome = Outcome(why=str(reason))
-    except (OSError, ValueError, KeyError, RuntimeError, Unknown) as error:
+    except (ValueError, KeyError, RuntimeError, Unknown) as error:
         outcome = Outcome(why=f"{type(error).__name__}: {error}")
     word = outcome.word
     decision.answer = outcome.in_words(rules)
@@ -3262,7 +3265,10 @@ def monthly(service: str, who: str, action: str, outcome: str, why: str) -> None
                 os.ftruncate(file.fileno(), os.lseek(file.fileno(), 0, os.SEEK_CUR) - written)
                 raise OSError(28, "No space left on device")
     except OSError as error:
-        syslog(LOG_WARNING, f"{path} cannot be written: {error.strerror}")
+        if os.geteuid() == 0:
+            syslog(LOG_WARNING, f"{path} cannot be written: {error.strerror}")
+        else:
+            syslog(LOG_INFO, f"{path} cannot be written: {NO_ROOT}")
 
 
 def open_month(path: str) -> int:
@@ -3538,8 +3544,8 @@ def rule_file_argument(arguments: list[str]) -> str:
     return path
 
 
-def rules_for(arguments: list[str], attempt: LoginAttempt) -> RuleFile:
-    """The rules by which a login attempt is judged; what is wrong with a line is logged once."""
+def rules_for(arguments: list[str], attempt: LoginAttempt | None) -> RuleFile:
+    """The rules by which a login attempt is judged, or all for None; what is wrong with a line is logged once."""
     try:
         path = rule_file_argument(arguments)
     except RuleError as error:
@@ -3551,20 +3557,30 @@ def rules_for(arguments: list[str], attempt: LoginAttempt) -> RuleFile:
     return rules
 
 
-def is_judged(phase: str, attempt: LoginAttempt, host: Host) -> bool:
+def is_judged(phase: str, attempt: LoginAttempt, host: Host, arguments: list[str]) -> bool:
     """Whether a call decides about a person at all.
 
-    No greeter logs anybody in. The session of sudo is that of the user whom the caller becomes; the caller was judged
-    before. And a host that is and was nothing but the very user it asks about can let in nobody who is not in.
+    No greeter logs anybody in. What has no session of its own was judged in account: the session of sudo is that of the
+    user whom the caller becomes, and pure-ftpd heeds no refusal of it. A host that runs as the very user it asks about,
+    and never ran as another one, is a screen locker, or a server that this user has started, such as Xtigervnc. It is
+    judged where a rule names its service.
     """
     if attempt.service in GREETERS or (phase == "session" and attempt.service in NO_SESSION):
         return False
-    return not host.is_only(attempt.person.uid)
+    return not host.is_only(attempt.person.uid) or is_named(attempt, arguments)
+
+
+def is_named(attempt: LoginAttempt, arguments: list[str]) -> bool:
+    """Whether a service is guarded, and a rule names it; of rules that cannot all be read, one does."""
+    if attempt.name in SERVICES or not is_guarded(attempt.service):
+        return False  # some screen lockers ask for `login`
+    rules = rules_for(arguments, None)
+    return bool(rules.error or rules.ignored) or any(rule.service in attempt.names[1:] for rule in rules.rules)
 
 
 def judge(phase: str, attempt: LoginAttempt, host: Host, arguments: list[str]) -> bool:
     """Judges one PAM call, and writes it down: whether the person gets on. No rule vouches for anybody."""
-    if not is_judged(phase, attempt, host):
+    if not is_judged(phase, attempt, host, arguments):
         return True
     rules = rules_for(arguments, attempt)
     decision = decide(rules, attempt, functools.partial(trace, phase, attempt) if rules.debug else None)
@@ -3628,6 +3644,8 @@ def limits_in_account(attempt: LoginAttempt, decision: Decision, progress: Progr
         return []
     if attempt.name in ("SSH", "TTY", "SU") or attempt.service in NO_SESSION:
         return list(decision.limits)
+    if os.geteuid() != 0:
+        return list(decision.limits)  # it cannot be counted in session either, which such a program may never open
     return [limit for limit in decision.limits if limit.target == "GROUP"]
 
 
@@ -4011,10 +4029,14 @@ def known_services() -> list[str]:
     return [service for services in SERVICES.values() for service in services if pam_file(service)]
 
 
+def is_guarded(service: str) -> bool:
+    """Whether account calls the plugin, so that the logins of a PAM service obey the rules."""
+    return any(line.way for line in pam_lines(service, "account"))
+
+
 def guarded_services() -> list[str]:
-    """The PAM services of which account calls the plugin: those whose logins obey the rules."""
-    found = (name for name in pam_services() if name not in GREETERS)
-    return [name for name in found if any(line.way for line in pam_lines(name, "account"))]
+    """The PAM services whose logins obey the rules."""
+    return [name for name in pam_services() if name not in GREETERS and is_guarded(name)]
 
 
 def half_guarded_services() -> list[str]:
@@ -4434,10 +4456,22 @@ def explain(name: str, user: str, address: str, caller: str) -> int:
         print(f"groups  {reason}")
     for line in limits:
         print(f"limit   {line}")
-    if decision.verdict == "ASK":
+    if about_host(asked):
+        print(f"host    {about_host(asked)}")
+    if decision.verdict == "ASK" and asked not in NOT_ROOT:
         by = f", asked by {printable(caller)}" if caller and attempt.name == "SU" else ""
         print(f"prompt  {whom_to_ask(rules)[1]}{by}")
     return status
+
+
+def about_host(service: str) -> str:
+    """What explain says of a program that may run as somebody else than root; empty where it runs as root."""
+    if service in NOT_ROOT:
+        return f"{service} does not run as root: ASK and NUMBER refuse"
+    if service in (*ONE_IN_A_PROCESS, *MANY_IN_ONE_PROCESS, *NO_SESSION):
+        return ""
+    unless_root = "if not, ASK and NUMBER\n        refuse, and whoever starts it is judged only where a rule names it"
+    return f"it is not known whether {service} runs as root: {unless_root}"
 
 
 def why_not_judged(service: str) -> str:
@@ -4457,6 +4491,8 @@ def expected_outcome(decision: Decision, attempt: LoginAttempt, full: bool) -> t
         return REFUSED, "refused"
     if full:
         return REFUSED, "refused, since a limit is full"
+    if attempt.service in NOT_ROOT and (decision.verdict == "ASK" or decision.limits):
+        return REFUSED, f"refused, since {attempt.service} does not run as root"
     if decision.verdict == "OPEN":
         return LET_IN, "let in"
     why = what_keeps_out(attempt, decision.rules.remember) if os.geteuid() == 0 else ""

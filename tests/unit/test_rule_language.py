@@ -131,9 +131,9 @@ def test_a_greeter_is_one_by_its_exact_name_alone(name):
         def is_only(self, uid):
             return False
 
-    assert not accesscontrol.is_judged("session", attempt(name), RootsHost())
+    assert not accesscontrol.is_judged("session", attempt(name), RootsHost(), [])
     for other in (name.upper(), name.title(), f"{name}x", f"x{name}", f" {name}"):
-        assert accesscontrol.is_judged("session", attempt(other), RootsHost()), other
+        assert accesscontrol.is_judged("session", attempt(other), RootsHost(), []), other
 
 
 def test_all_stands_for_every_service():
