@@ -175,6 +175,17 @@ def test_who_is_refused_copies_nothing(program: str, refusal: str, rules, tmp_pa
     assert not Path("/home/bob/copied").exists()
 
 
+@pytest.mark.parametrize("program", ["sftp", "scp"])
+def test_what_they_show_of_a_refusal_in_session_is_what_the_readme_says(program: str, rules, tmp_path: Path) -> None:
+    rules(REFUSED_IN_SESSION)
+    (tmp_path / "what").write_text("all of it")
+    shown = copy(program, "bob", tmp_path / "what", "copied", tmp_path).stderr
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    for line in shown.replace("\r", "").splitlines():
+        assert f"`{line.removeprefix('scp: ')}`" in readme
+    assert "Received message too long 1097032549" in shown
+
+
 @contextmanager
 def tunnel(user: str, *forwards: str) -> Iterator[subprocess.Popen[str]]:
     """`ssh -N` with the given -L or -R: a login without a session of its own."""
