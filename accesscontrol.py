@@ -4096,7 +4096,7 @@ def pure_ftpd_stops_at_pam() -> bool:
 def proftpd_stops_at_pam() -> bool:
     """Whether each server of proftpd has an AuthOrder by which PAM has the last word. Debian's configuration has none.
 
-    In doubt, none has. proftpd tells which directives each server has, and not what they say.
+    In doubt, none has. proftpd tells root which directives each server has, and not what they say.
     """
     import glob
 
@@ -4107,7 +4107,9 @@ def proftpd_stops_at_pam() -> bool:
     text = "\n".join(map(read_text, paths)).replace("\\\n", "").replace('"', "")
     orders = [order.split() for order in re.findall(r"(?mi)^[ \t]*AuthOrder[ \t]+(\S.*)", text)]
     last_word = all("mod_auth_pam.c*" in order or order == ["mod_auth_pam.c"] for order in orders)
-    return last_word and servers != [] and all("AuthOrder" in names and not names & others for names in servers)
+    if not servers:
+        return last_word and orders != []
+    return last_word and all("AuthOrder" in names and not names & others for names in servers)
 
 
 def unguarded_ways(service: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from host import LOADER, plugin
-from hosts import answers, files, ftp, guarded, running
+from hosts import answers, as_user, files, ftp, guarded, running
 from machine import Result, password_of, run, wait_for
 
 PROFTPD, SMB, UNIX = "/etc/proftpd/proftpd.conf", "/etc/samba/smb.conf", "/etc/pure-ftpd/conf/UnixAuthentication"
@@ -102,6 +102,8 @@ def test_set_up_otherwise_it_refuses_and_the_tools_find_no_fault(name: str) -> N
     with host(False):
         assert login("bob") != ""
         assert told("explain", name, "bob", "127.0.0.1").stdout.startswith("refused: bob ")
+        explain = as_user("carol", "pam-accesscontrol", "explain", name, "bob", "127.0.0.1")
+        assert run(*explain, check=False).stdout.startswith("refused: bob ")
         assert why not in told("check").stdout
         assert why not in told("status").stdout
 
