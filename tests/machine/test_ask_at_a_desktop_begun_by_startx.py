@@ -58,9 +58,14 @@ def startx(console: pexpect.spawn) -> Iterator[Desktop]:
         print(console.before)
         raise
     yield Desktop(":1", HERS)
-    # Its status tells nothing: the X server may end before it has heard of its own success.
-    run("openbox", "--exit", env=Desktop(":1", HERS).environment, check=False)
+    wait_for(openbox_has_ended, "carol's desktop has ended")
     console.expect(r"\$ ")
+
+
+def openbox_has_ended() -> bool:
+    """Tells openbox to end, which it does not heed before it has read its menu; whether it has."""
+    run("openbox", "--exit", env=Desktop(":1", HERS).environment, check=False)
+    return not manages_windows(":1", HERS)
 
 
 def test_its_owner_is_asked(console_on_the_seat: pexpect.spawn, journal) -> None:
