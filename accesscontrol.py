@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any, NoReturn
 
-VERSION = "2.0"
+VERSION = "2.1"
 MODULE = "/usr/lib/pam-accesscontrol/accesscontrol.py"
 RULE_FILE = "/etc/pam-accesscontrol/pam-accesscontrol.conf"
+SERVICES_FILE = "/etc/pam-accesscontrol/services"  # what install.sh guards
+INSTALL = "/usr/share/pam-accesscontrol/install.sh"
 STATE = "/run/pam-accesscontrol"  # root's alone, gone at every boot
 LOG_FOLDER = "/var/log"
 
@@ -931,6 +933,8 @@ def prepare_state_folder() -> None:
     try:
         about = os.lstat(STATE)
     except FileNotFoundError:
+        if not is_installed():
+            raise
         os.makedirs(STATE, 0o700, exist_ok=True)
         about = os.lstat(STATE)
     mode = stat.S_IMODE(about.st_mode)
@@ -3248,8 +3252,15 @@ def log_error(phase: str, outcome: str, error: BaseException) -> None:
         syslog(LOG_ERR, f"{phase}: {outcome}, for an error in the plugin: {type(error).__name__}")
 
 
+def is_installed() -> bool:
+    """Whether this file is still there. A session may outlast uninstall.sh, which leaves nothing: it writes nothing."""
+    return os.path.exists(__file__)
+
+
 def monthly(service: str, who: str, action: str, outcome: str, why: str) -> None:
     """One line in the month's own file; never raises. The file is root's and adm's, whatever the host's umask."""
+    if not is_installed():
+        return
     path = LOG_FOLDER
     try:
         clock = time.strftime("%Y-%m-%d %H:%M:%S")
@@ -3683,8 +3694,8 @@ def refuse(phase: str, attempt: LoginAttempt, refused: Refused, host: Host) -> N
     if phase == "auth":
         host.delay()
     else:
-        over = OVER.get(attempt.name, f"over {attempt.name}")
-        host.tell(phase, str(refused) or f"Access denied: {printable(attempt.user)} may not log in {over}.")
+        sentence = f"Access denied: {printable(attempt.user)} may not log in {over(attempt.name)}."
+        host.tell(phase, str(refused) or sentence)
 
 
 # ---- The calls by pam_python.so, inside of the host
@@ -3758,6 +3769,8 @@ def pam_sm_open_session(pamh: Any, flags: int, argv: list[str]) -> int:
 
 def pam_sm_close_session(pamh: Any, flags: int, argv: list[str]) -> int:
     """Gives the place back, writes the end down, and tells the owner. See pam_sm_close_session(3)."""
+    if not is_installed():
+        return int(pamh.PAM_IGNORE)
     try:
         host = PamPythonHost(pamh, flags)
         user, rhost, requester = item(pamh, "user"), item(pamh, "rhost"), item(pamh, "ruser")
@@ -3908,17 +3921,32 @@ CLEARS_ITS_ENVIRONMENT = ("exim", "exim4")  # setuid, and keeps nothing of its c
 PAM_PYTHON_FOLDERS = ("/lib/*/security", "/usr/lib/*/security", "/lib*/security", "/usr/lib*/security")
 NO_SERVICE = r".*(~|\.bak|\.orig|\.rpmnew|\.rpmsave|\.rpmorig|\.pacnew|\.pacsave|\.dpkg-[a-z]+)"  # a backup of one
 LET_IN, REFUSED, USAGE, ASKED = 0, 1, 2, 3  # exit statuses of explain
+IGNORED_SHOWN = 5  # lines of a rule file, by explain
 
 
 class UsageError(Exception):
     """What is wrong with how the command was called: one line, status 2."""
 
 
+class Finding:
+    """What check finds, and where: a fault, which is what does not do what it says, or a warning.
+
+    A warning is what this machine does not have, so that one rule file can be for many machines.
+    """
+
+    def __init__(self, at: str, what: str, warns: bool = False) -> None:
+        self.at, self.what, self.warns = at, what, warns
+
+    def __str__(self) -> str:
+        return f"{self.at}: {'warning: ' if self.warns else ''}{self.what}"
+
+
 class PamLine:
     """One line of a PAM service, and the file that it stands in."""
 
-    def __init__(self, at: str, control: str, module: str, arguments: str) -> None:
+    def __init__(self, at: str, control: str, module: str, arguments: str, may_be_missing: bool = False) -> None:
         self.at, self.control, self.module, self.arguments = at, control, module, arguments
+        self.may_be_missing = may_be_missing  # by a - in front of its type: libpam goes on without the module
 
     @property
     def way(self) -> str:
@@ -3932,6 +3960,13 @@ class PamLine:
         """What stands on a line of ours for the plugin: nothing, or conf=PATH."""
         call = PAM_COMMAND if self.way == PAM_EXEC else r"accesscontrol\.py(?: |$)"
         return re.split(call, self.arguments, maxsplit=1)[-1].split()
+
+    @property
+    def files(self) -> list[str]:
+        """The files that it calls: the module, and what the whole paths in its arguments name, up to the loader."""
+        words = self.arguments.split()
+        loader = next((place for place, word in enumerate(words) if word.endswith("accesscontrol.py")), -1)
+        return [self.module, *(word for word in words[:loader] if word.startswith("/")), *words[loader : loader + 1]]
 
     @property
     def shown(self) -> str:
@@ -3993,7 +4028,8 @@ def pam_statements(path: str, foreign: bool = False) -> Iterator[tuple[str, str,
         elif kind in (*PAM_TYPES, "password") and len(more) > 1:
             control = " ".join(more[0].lower().split())
             target = more[1] if control in ("include", "substack") else ""
-            yield kind, target, PamLine(f"{path}:{number}", control, more[1], " ".join(more[2:]))
+            arguments = " ".join(more[2:])
+            yield kind, target, PamLine(f"{path}:{number}", control, more[1], arguments, words[0].startswith("-"))
 
 
 def pam_lines(service: str, kind: str, foreign: bool = False, depth: int = 0) -> Iterator[PamLine]:
@@ -4008,6 +4044,7 @@ def pam_lines(service: str, kind: str, foreign: bool = False, depth: int = 0) ->
             yield from pam_lines(included, kind, foreign, depth + 1)
 
 
+@functools.cache
 def pam_files(service: str, depth: int = 0) -> set[str]:
     """The file of a service and those that it includes, be it through others; links are followed."""
     path = included_file(service) if depth else pam_file(service)
@@ -4044,6 +4081,73 @@ def half_guarded_services() -> list[str]:
     ours = (name for name in pam_services() if re.search(r"(?m)^[^#]*accesscontrol\.py", read_text(pam_file(name))))
     guarded = guarded_services()
     return [name for name in ours if name not in guarded]
+
+
+def remembered_services() -> list[str]:
+    """The PAM services that install.sh has guarded."""
+    text = read_text(SERVICES_FILE) if os.path.isfile(SERVICES_FILE) else ""
+    rows = (row.partition("#")[0].strip() for row in text.split("\n"))
+    return [service for service in rows if service and service not in GREETERS]
+
+
+def found_file(name: str) -> str:
+    """The file that a PAM line names: by its whole path, or in a folder of PAM modules; empty if there is none."""
+    import glob
+
+    folders = () if name.startswith("/") else PAM_PYTHON_FOLDERS
+    paths = (path for folder in folders for path in glob.glob(f"{folder}/{name}"))
+    return next(paths, "") if folders else name if os.path.exists(name) else ""
+
+
+def what_is_broken(service: str) -> str:
+    """What the lines of a service call, and is missing or cannot be loaded; empty for nothing."""
+    for line in (line for kind in PAM_TYPES for line in pam_lines(service, kind) if line.way):
+        for name in line.files:
+            path = found_file(name)
+            if not path:
+                return f"{name} is missing"
+            why = cannot_load(path) if path.endswith(".so") else ""
+            if why:
+                return f"{name} cannot be loaded ({why})"
+        folder = re.search(r'(?m)^FOLDER = "(.*)"$', read_text(path))  # of the module, in the loader
+        module = f"{folder[1]}/accesscontrol.py" if folder else path
+        if not os.path.exists(module):
+            return f"{module} is missing"
+    return ""
+
+
+def damaged_files(services: Iterable[str]) -> Iterator[str]:
+    """The loaders and modules that end too early. Python runs such a file without an error, and pam_exec.so lets in."""
+    lines = (line for service in services for kind in PAM_TYPES for line in pam_lines(service, kind) if line.way)
+    for path in sorted({found_file(line.files[-1]) for line in lines} | {MODULE}):
+        if os.path.isfile(path) and not read_text(path).rstrip().endswith("sys.exit(main(sys.argv[1:]))"):
+            yield f"{path}: is damaged, so no rule is asked: run {INSTALL}"
+
+
+@functools.cache
+def cannot_load(path: str) -> str:
+    """Why a PAM module cannot be loaded, such as a library that is missing; empty where it can. See dlopen(3)."""
+    program = "import ctypes, sys\ntry: ctypes.CDLL(sys.argv[1])\nexcept OSError as error: print(error)"
+    told, _ = output_of("/usr/bin/python3", "-I", "-c", program, path)
+    return printable(told.strip())
+
+
+def why_all_are_refused(services: Iterable[str]) -> Iterator[str]:
+    """What refuses every login to these services, whatever the rules say."""
+    broken: dict[str, list[str]] = {}
+    for service in services:
+        broken.setdefault(what_is_broken(service), []).append(service)
+        for line in (line for kind in PAM_TYPES for line in pam_lines(service, kind) if line.way):
+            try:
+                path = rule_file_argument(line.plugin_arguments)
+                why = "" if path.startswith("/") else f"conf={printable(path)} is not an absolute path"
+            except RuleError as error:
+                why = str(error)
+            if why:
+                yield f"{line.at}: {why}, so every login to {service} is refused"
+    for what, refused in broken.items():
+        if what:
+            yield f"{what}, so every login to {', '.join(refused)} is refused: run {INSTALL}"
 
 
 def output_of(*command: str) -> tuple[str, str]:
@@ -4132,12 +4236,16 @@ def unguarded_ways(service: str) -> Iterator[str]:
             if place + line.skips >= at:
                 yield f"{line.at}: {kind}: '{line.shown}' can leave out the plugin at {lines[at].at}"
         for line, behind in zip(lines, [*lines[1:], None]):
-            if line.way == PAM_EXEC and not is_as_written(kind, line, behind):
+            if line.way and not is_as_written(kind, line, behind):
                 yield f"{line.at}: {kind}: is not as install.sh writes it, and may let in whom it should not"
 
 
 def is_as_written(kind: str, line: PamLine, behind: PamLine | None) -> bool:
-    """Whether a line of pam_exec.so's is as install.sh writes it. A shorter one lets somebody in, or locks cron out."""
+    """Whether a line of ours refuses as one of install.sh's does. Another one lets somebody in, or locks cron out."""
+    if line.may_be_missing:
+        return False
+    if line.way == PAM_PYTHON:
+        return line.control in ("required", "requisite")
     loader = re.findall(r"/\S*accesscontrol\.py(?= pam)", line.arguments)[-1]
     first, *deny = our_lines(PAM_EXEC, kind, loader, line.plugin_arguments)
     if f"{kind} {line.shown} {line.arguments}".split() != first.removesuffix(MARK).split():
@@ -4211,13 +4319,14 @@ def lines_that_make_root(services: Iterable[str], foreign: bool = False) -> Iter
     told = set()
     for service in services:
         lines = [line for kind in PAM_TYPES for line in pam_lines(service, kind, foreign)]
+        inside = any(line.way == PAM_PYTHON for line in lines)
+        program = setuid_program_of(service, setuid_programs()) if inside else ""
         for line in (line for line in lines if line.at not in told):
             own = os.path.basename(line.at.rpartition(":")[0])
-            program = setuid_program_of(service, setuid_programs()) if line.way == PAM_PYTHON else ""
-            if program:
+            if program and line.way == PAM_PYTHON:
                 told.add(line.at)
                 what = f"whoever starts {program} can run as root what they like"
-                yield f"{line.at}: {what}: take the line out, and run install.sh {own}"
+                yield f"{line.at}: {what}: take the line out, and run {INSTALL} {own}"
             elif is_user_readenv(line) and any(other.way == PAM_EXEC for other in lines):
                 told.add(line.at)
                 yield f"{line.at}: {USERS_LOAD}"
@@ -4229,14 +4338,32 @@ def is_user_readenv(line: PamLine) -> bool:
 
 
 def not_guarded() -> Iterator[str]:
-    """The services behind SSH, TTY and XDM that have a PAM file, and are not guarded."""
-    guarded = guarded_services()
-    for service in known_services():
-        if service not in guarded:
-            yield f"{pam_file(service)}: {service} is not guarded, and obeys no rule: run install.sh"
+    """The services of SSH, TTY and XDM, and those that install.sh has guarded, by whose PAM file no rule is asked."""
+    import shutil
+
+    guarded, remembered = guarded_services(), remembered_services()
+    for service in dict.fromkeys((*known_services(), *remembered)):
+        if not pam_file(service):
+            if shutil.which(service, path="/usr/sbin:/usr/bin:/sbin:/bin"):
+                yield f"{PAM_FOLDER}/{service}: is gone, so {service} obeys no rule: bring it back, and run {INSTALL}"
+        elif service not in guarded:
+            how = "is not guarded any more" if service in remembered else "is not guarded"
+            yield f"{pam_file(service)}: {service} {how}, and obeys no rule: run {INSTALL}"
 
 
-def compiled_module_faults() -> Iterator[str]:
+def lines_that_differ(service: str) -> Iterator[str]:
+    """Where account, session and auth of a service do not call the plugin alike."""
+    called: dict[str, str] = {}
+    for kind in ("account", "session", "auth"):
+        for line in pam_lines(service, kind):
+            if line.way:
+                called.setdefault(kind, " ".join((line.way, line.files[-1], *line.plugin_arguments)))
+    if len(set(called.values())) > 1:
+        calls = "; ".join(f"{kind}: {call}" for kind, call in called.items())
+        yield f"{pam_file(service)}: its lines differ in how they call the plugin: {printable(calls)}"
+
+
+def compiled_module_findings() -> Iterator[Finding]:
     """Whether the compiled module is missing, or is for another Python than pam_python's: logins work, but slower."""
     import glob
     import struct
@@ -4256,19 +4383,21 @@ def compiled_module_faults() -> Iterator[str]:
         except (OSError, struct.error):
             pass
         what = f"is not compiled for pam_python's Python 3.{found[1].decode()}: logins work, but are slower"
-        yield f"{MODULE}: {what}; run pam-accesscontrol as root, or install.sh"
+        yield Finding(MODULE, f"{what}; run pam-accesscontrol as root, or {INSTALL}", warns=True)
         return
 
 
 def rule_file_of(service: str) -> str:
-    """The rule file that a service is judged by: conf=PATH on its account line, or the usual one."""
-    for line in pam_lines(service, "account"):
-        if line.way:
-            try:
-                return rule_file_argument(line.plugin_arguments)
-            except RuleError as error:
-                raise UsageError(f"{line.at}: {error}") from None
-    return RULE_FILE
+    """The rule file that a service is judged by: that on its account line, or the usual one; see rule_file_on()."""
+    return next((rule_file_on(line) for line in pam_lines(service, "account") if line.way), RULE_FILE)
+
+
+def rule_file_on(line: PamLine) -> str:
+    """The rule file that a line of ours names, empty where it has another argument, which refuses everybody."""
+    try:
+        return rule_file_argument(line.plugin_arguments)
+    except RuleError:
+        return ""
 
 
 def pam_service(name: str) -> str:
@@ -4323,8 +4452,8 @@ def unknown_names(rules: RuleFile) -> Iterator[tuple[int, str]]:
             except UnknownGroup:
                 known = False
             if not known:
-                refuses = rule.target == "GROUP" and rule.action != "OPEN"
-                so = ", so this rule refuses everybody but root" if refuses else ""
+                refuses = "this rule refuses everybody but root" if rule.action != "OPEN" else "it lets nobody in"
+                so = f", so {refuses}" if rule.target == "GROUP" else ""
                 yield rule.line, f"there is no {rule.target.lower()} {printable(name)}{so}"
 
 
@@ -4336,7 +4465,7 @@ def rules_without_effect(rules: RuleFile) -> Iterator[tuple[int, str]]:
         if rule.service in SERVICES or (rule.service != "ALL" and not pam_file(service)):
             continue
         if rule.service != "ALL" and service not in guarded:
-            yield rule.line, f"{service} is not guarded, so this rule is not asked: run install.sh {service}"
+            yield rule.line, f"{service} is not guarded, so this rule is not asked: run {INSTALL} {service}"
         if rule.action != "NUMBER":
             continue
         for limited in sorted(guarded) if rule.service == "ALL" else [service]:
@@ -4359,7 +4488,7 @@ def what_number_means(service: str) -> str:
     return f"it is not known whether {service} opens a session: if not, {not_counted}"
 
 
-def root_locked_out(rules: RuleFile) -> str:
+def root_locked_out(rules: RuleFile, path: str) -> str:
     """Why root has no way in at all, as far as rules tell; empty where there is one."""
     entries = [entry for rule in rules.rules for entry in rule.entries if entry.name in (None, "root", "wheel", "sudo")]
     hosts = {"", "198.51.100.1", "2001:db8::1"}
@@ -4368,28 +4497,125 @@ def root_locked_out(rules: RuleFile) -> str:
         hosts.add(_socket.inet_ntop(family, (number << ignored).to_bytes(bits // 8, "big")))
     root = Person("root")
     closed = set()
-    for service in ("sshd", "login", "lightdm"):
+    for service in filter(functools.partial(judges, path), ("sshd", "login", "lightdm")):
         for host in hosts:
             decision = decide(rules, LoginAttempt(service, "root", host, person=root))
-            if decision.verdict != "CLOSE" and all(limit.most for limit in decision.limits):
+            if closing_rule(decision) is None:
                 return ""
             closed.add(decision.where)
-    return "root can log in over none of SSH, TTY and XDM: " + ", ".join(sorted(closed)) + " close them"
+    because = f", because of {', '.join(sorted(closed))}"
+    return f"root can log in over none of SSH, TTY and XDM{because}" if closed else ""
 
 
-def faults_of(path: str) -> Iterator[str]:
-    """Everything that check finds in a rule file, as FILE:LINE: what."""
+def judges(path: str, service: str) -> bool:
+    """Whether a service is judged by this rule file; one that is not in use yet is taken for the usual one."""
+    return rule_file_of(service) == (path if path in rule_files() else RULE_FILE)
+
+
+def closing_rule(decision: Decision) -> Rule | None:
+    """The rule that refuses, whoever else is in; None where there is none."""
+    if decision.verdict == "CLOSE":
+        return decision.rule
+    return next((limit.rule for limit in decision.limits if limit.most == 0), None)
+
+
+def who_loses_sudo(rules: RuleFile, path: str) -> Iterator[tuple[int, str]]:
+    """Who may not become root by sudo or su, where they are guarded, and by which rule."""
+    if is_guarded("su") and judges(path, "su"):
+        rule = closing_rule(decide(rules, LoginAttempt("su", "root", "")))
+        if rule:
+            yield rule.line, f"nobody may become root by su: {printable(rule.text)}"
+    if not is_guarded("sudo") or not judges(path, "sudo"):
+        return
+    admins = people_of_sudo()
+    closing = {user: closing_rule(decide(rules, LoginAttempt("sudo", user, ""))) for user in (*admins, "root")}
+    if all(closing.values()):
+        rule = closing["root"]
+        yield rule.line if rule else 0, f"nobody may use sudo: {printable(rule.text) if rule else ''}"
+        return
+    lost: dict[tuple[int, str], list[str]] = {}
+    for user, rule in closing.items():
+        if rule and rule.service != "SUDO":  # or it is meant
+            lost.setdefault((rule.line, printable(rule.text)), []).append(printable(user))
+    for (line, text), users in lost.items():
+        yield line, f"{', '.join(users)} may not use sudo: {text}"
+
+
+def people_of_sudo() -> list[str]:
+    """The members of the groups by which distributions allow sudo to everybody in them; without any, each user."""
+    members: set[str] = set()
+    people = [user for user in pwd.getpwall() if 1000 <= user.pw_uid < 60000]
+    for name in ("sudo", "wheel", "admin"):
+        try:
+            group = find_group(name)
+        except UnknownGroup:
+            continue
+        members.update(group.gr_mem, (user.pw_name for user in people if user.pw_gid == group.gr_gid))
+    return sorted(map(from_system, members or (user.pw_name for user in people)))
+
+
+def rules_and_fault(path: str) -> tuple[RuleFile, str]:
+    """The rules in a file, also in one that no login would trust, and why it would not."""
     rules = load_rules(os.path.abspath(path))
+    if rules.error and os.path.isfile(path) and os.path.getsize(path) <= RULE_FILE_MOST:
+        return parse(read_text(path), path), rules.error
+    return rules, rules.error
+
+
+def findings_in(path: str, shown: str) -> Iterator[Finding]:
+    """Everything that check finds in a rule file, which is called `shown` there."""
+    rules, fault = rules_and_fault(path)
+    name = printable(shown)
+    if fault:
+        yield Finding(name, fault)
     if rules.error:
-        yield f"{printable(path)}: {rules.error}"
-        if not os.path.isfile(path):
-            return
-        rules = parse(read_text(path), path)
-    found = [*rules.ignored, *unreachable(rules), *unknown_names(rules), *rules_without_effect(rules)]
-    yield from (f"{printable(path)}:{line}: {what}" for line, what in sorted(found))
+        return
+    faults = [(line, what, False) for line, what in (*rules.ignored, *unreachable(rules))]
+    lacks = (*unknown_names(rules), *rules_without_effect(rules), *who_loses_sudo(rules, shown))
+    for line, what, warns in sorted((*faults, *((line, what, True) for line, what in lacks))):
+        yield Finding(f"{name}:{line}" if line else name, what, warns)
     asks = any(rule.action == "ASK" for rule in rules.rules)
-    for what in filter(None, (root_locked_out(rules), nothing_to_ask_with() if asks else "")):
-        yield f"{printable(path)}: {what}"
+    for what in filter(None, (root_locked_out(rules, shown), nothing_to_ask_with() if asks else "")):
+        yield Finding(name, what, warns=True)
+
+
+def findings_around(path: str) -> Iterator[Finding]:
+    """What check finds about a rule file that is in use: who can replace it, and who cannot read it."""
+    folders = {os.path.dirname(path), os.path.dirname(os.path.realpath(path))}
+    while not folders.issuperset(map(os.path.dirname, folders)):
+        folders.update(map(os.path.dirname, folders.copy()))
+    for folder in sorted(filter(is_open_to_others, folders)):
+        yield Finding(printable(folder), f"others than root can write to this folder, and so replace {printable(path)}")
+    unable = [service for service in NOT_ROOT if is_guarded(service) and rule_file_of(service) == path]
+    if unable and os.path.isfile(path) and not os.stat(path).st_mode & stat.S_IROTH:
+        what = f"{', '.join(unable)} cannot read this file, and refuses everybody: it needs mode 0644"
+        yield Finding(printable(path), what)
+
+
+def is_open_to_others(folder: str) -> bool:
+    """Whether others than root can put files of theirs in place of root's in a folder. See inode(7)."""
+    if not os.path.isdir(folder):
+        return False
+    about = os.stat(folder)
+    return about.st_uid != 0 or (about.st_mode & 0o022 != 0 and not about.st_mode & stat.S_ISVTX)
+
+
+def findings_of_the_machine() -> Iterator[Finding]:
+    """What check finds in the PAM files, and in what their lines call."""
+    services = [*guarded_services(), *half_guarded_services()]
+    faults = [*not_guarded(), *why_all_are_refused(services), *damaged_files(services)]
+    for service in services:
+        faults += [*unguarded_ways(service), *lines_that_differ(service)]
+    for fault in (*faults, *lines_that_make_root(services)):
+        at, _, what = fault.partition(": ")
+        yield Finding(at, what)
+    yield from compiled_module_findings()
+
+
+def rule_files() -> list[str]:
+    """The rule files that guarded services name; the usual one where none is guarded."""
+    lines = (line for service in guarded_services() for kind in PAM_TYPES for line in pam_lines(service, kind))
+    return sorted(filter(None, {rule_file_on(line) for line in lines if line.way} or {RULE_FILE}))
 
 
 def nothing_to_ask_with() -> str:
@@ -4410,60 +4636,116 @@ def must_be_readable(path: str) -> None:
         raise UsageError(f"only root can read {printable(path)}")
 
 
-def check(path: str | None) -> int:
-    """Prints every fault of a rule file, and of the guarded services; returns 1 if there is any. Raises UsageError."""
+def check(path: str | None, strict: bool) -> int:
+    """Prints what it finds in a rule file, or in each that is in use, and in the guarded services. Raises UsageError.
+
+    Returns 1 for a fault, and where it is strict for a warning.
+    """
     if path is not None and not os.path.lexists(path):
         raise UsageError(f"there is no file {printable(path)}")
-    must_be_readable(path or RULE_FILE)
-    faults = [*faults_of(path or RULE_FILE), *not_guarded(), *compiled_module_faults()]
-    services = [*guarded_services(), *half_guarded_services()]
-    for service in services:
-        faults += unguarded_ways(service)
-    faults += lines_that_make_root(services)
-    for fault in faults:
-        print(fault)
-    if not faults:
-        print(f"{printable(path or RULE_FILE)}: no faults found")
-    return 1 if faults else 0
+    in_use = rule_files()
+    found: list[Finding] = []
+    for one in in_use if path is None else [path]:
+        must_be_readable(one)
+        found += findings_in(one, one)
+        found += findings_around(os.path.abspath(one)) if os.path.abspath(one) in in_use else ()
+    found += findings_of_the_machine()
+    for finding in found:
+        print_line(str(finding))
+    warnings = sum(finding.warns for finding in found)
+    if warnings == len(found):
+        told = f", {warnings} warning{'s' if warnings > 1 else ''}" if warnings else ""
+        print_line(f"{', '.join(map(printable, in_use if path is None else [path]))}: no faults found{told}")
+    return 1 if len(found) > warnings or (strict and found) else 0
 
 
-def explain(name: str, user: str, address: str, caller: str) -> int:
-    """Prints what a login attempt would meet, and why; returns LET_IN, REFUSED or ASKED. Raises UsageError."""
+def print_line(text: str, indent: int = 4) -> None:
+    """Prints a line, and on a terminal as many as it takes, broken at blanks."""
+    if sys.stdout and sys.stdout.isatty():
+        import shutil
+        import textwrap
+
+        width = max(shutil.get_terminal_size().columns, 40)
+        lines = textwrap.TextWrapper(width, subsequent_indent=" " * indent, break_long_words=False)
+        lines.break_on_hyphens = False
+        text = lines.fill(text)
+    print(text)
+
+
+def explain(name: str, user: str, address: str, caller: str, file: str | None) -> int:
+    """Prints what a login attempt would meet, and why; returns LET_IN, REFUSED or ASKED. Raises UsageError.
+
+    By the rules in use or, where one is named, by those in a file that is not in use yet.
+    """
+    attempt, asked = explained_attempt(name, user, address, caller)
+    who = f"{printable(attempt.user)} {over(attempt.name)} from {attempt.rhost or 'LOCAL'}"
+    why = why_not_judged(asked)
+    if why:
+        print_line(f"let in: {who}: {why}")
+        return LET_IN
+    why = next(why_all_are_refused([asked]), "")
+    if why:
+        print_line(f"refused: {who}: {why}")
+        return REFUSED
+    if file is not None and not os.path.isfile(file):
+        raise UsageError(f"there is no file {printable(file)}")
+    must_be_readable(file or rule_file_of(asked))
+    rules, fault = rules_and_fault(file) if file else (load_rules(rule_file_of(asked)), "")
+    decision = decide(rules, attempt)
+    full, limits = look_at_limits(decision, attempt)
+    status, outcome = expected_outcome(decision, attempt, full)
+    print_line(f"{outcome}: {who}")
+    about_user = [f"user    {user} decides nothing: rules for {name} mean the caller"] if user != attempt.user else []
+    differ = [f"fault   {what}" for what in lines_that_differ(asked)]
+    for line in (*differ, *about_user, *what_to_know_first(decision, attempt, fault)):
+        print_line(printable(line), 8)
+    print_line(f"rule    {decision.where}: {decision.why}", 8)
+    if attempt.person.account is not None:
+        names = sorted(group_name(gid) or str(gid) for gid in attempt.person.gids)
+        print_line(f"groups  {', '.join(map(printable, names))}", 8)
+    for line in limits:
+        print_line(f"limit   {line}", 8)
+    if about_host(asked):
+        print_line(f"host    {about_host(asked)}", 8)
+    if decision.verdict == "ASK" and asked not in NOT_ROOT:
+        by = f", asked by {printable(caller)}" if caller and attempt.name == "SU" else ""
+        print_line(f"prompt  {whom_to_ask(rules)[1]}{by}", 8)
+    return status
+
+
+def explained_attempt(name: str, user: str, address: str, caller: str) -> tuple[LoginAttempt, str]:
+    """The login attempt that explain is about, and its PAM service, empty where sshd asks none. Raises UsageError."""
     if address and address != "LOCAL" and parse_address(address) is None:
         raise UsageError(f"{printable(address)} is no address: IPv4, IPv6, or LOCAL")
     service = pam_service(name)
     if caller and service not in ("su", "su-l", "sudo", "sudo-i", "doas"):
         raise UsageError(f"a rule for {printable(name)} sees no caller: --caller is for su, sudo and doas")
+    if caller and Person(caller).account is None:
+        raise UsageError(f"there is no user {printable(caller)}, who could call {service}")
     if service in CALLER_SERVICES:
         user = caller or user
     asked = sshd_service() if service == "sshd" else service
-    attempt = LoginAttempt(asked or service, user, "" if address == "LOCAL" else address, caller)
-    place = attempt.rhost or "LOCAL"
-    who = f"{printable(user)} {OVER.get(attempt.name, f'over {attempt.name}')} from {place}"
-    why = why_not_judged(asked)
-    if why:
-        print(f"let in: {who}: {why}")
-        return LET_IN
-    must_be_readable(rule_file_of(asked))
-    rules = load_rules(rule_file_of(asked))
-    decision = decide(rules, attempt)
-    full, limits = look_at_limits(decision, attempt)
-    status, outcome = expected_outcome(decision, attempt, full)
-    print(f"{outcome}: {who}")
-    print(f"rule    {decision.where}: {decision.why}")
-    try:
-        names = sorted(group_name(gid) or str(gid) for gid in attempt.person.gids)
-        print(f"groups  {', '.join(map(printable, names))}")
-    except Unknown as reason:
-        print(f"groups  {reason}")
-    for line in limits:
-        print(f"limit   {line}")
-    if about_host(asked):
-        print(f"host    {about_host(asked)}")
-    if decision.verdict == "ASK" and asked not in NOT_ROOT:
-        by = f", asked by {printable(caller)}" if caller and attempt.name == "SU" else ""
-        print(f"prompt  {whom_to_ask(rules)[1]}{by}")
-    return status
+    return LoginAttempt(asked or service, user, "" if address == "LOCAL" else address, caller), asked
+
+
+def over(name: str) -> str:
+    """How a service is called in a sentence: over SSH, on the console, at the desktop."""
+    return OVER.get(name, f"over {name}")
+
+
+def what_to_know_first(decision: Decision, attempt: LoginAttempt, fault: str) -> Iterator[str]:
+    """What explain says before the rule: what is wrong with the file, the user, and what asks."""
+    rules = decision.rules
+    if fault:
+        yield f"file    {fault}"
+    if attempt.person.account is None:
+        yield f"user    there is no user {printable(attempt.user)}, or the directory did not answer"
+    for line, what in rules.ignored[:IGNORED_SHOWN]:
+        yield f"ignored {rules.name}:{line}: {what}"
+    if len(rules.ignored) > IGNORED_SHOWN:
+        yield f"ignored {len(rules.ignored) - IGNORED_SHOWN} more lines: run pam-accesscontrol check"
+    if decision.verdict == "ASK" and nothing_to_ask_with():
+        yield f"lacks   {nothing_to_ask_with()}"
 
 
 def about_host(service: str) -> str:
@@ -4472,7 +4754,7 @@ def about_host(service: str) -> str:
         return f"{service} does not run as root: ASK and NUMBER refuse"
     if service in (*ONE_IN_A_PROCESS, *MANY_IN_ONE_PROCESS, *NO_SESSION):
         return ""
-    unless_root = "if not, ASK and NUMBER\n        refuse, and whoever starts it is judged only where a rule names it"
+    unless_root = "if not, ASK and NUMBER refuse, and whoever starts it is judged only where a rule names it"
     return f"it is not known whether {service} runs as root: {unless_root}"
 
 
@@ -4482,7 +4764,7 @@ def why_not_judged(service: str) -> str:
         return goes_past_pam("sshd")
     if service in guarded_services():
         return goes_past_pam(service)
-    how = "run install.sh" if service in known_services() else f"run install.sh {printable(service)}"
+    how = f"run {INSTALL}" if service in known_services() else f"run {INSTALL} {printable(service)}"
     why = how if pam_file(service) else "it has no PAM file"
     return f"{printable(service)} is not guarded, so no rule is asked ({why})"
 
@@ -4553,11 +4835,12 @@ def status(as_json: bool) -> int:
     """Prints what is guarded, who is in, and how full each limit is, for people or for scripts. Raises UsageError."""
     services = guarded_services()
     guarded = {service: [*unguarded_ways(service), *lines_that_make_root([service])] for service in services}
-    files = sorted({rule_file_of(service) for service in guarded} or {RULE_FILE})
-    limits = [(rules, Limit(rule, entry)) for rules in map(load_rules, files) for rule in rules.rules
-              if rule.action == "NUMBER" for entry in rule.entries]
+    files = rule_files()
+    closed = filter(None, (load_rules(path).error for path in files))
+    refused = [*closed, *why_all_are_refused(services), *damaged_files(services)]
     sessions, groups = open_sessions(), Groups()
-    told = [limit_status(rules, limit, sessions, groups) for rules, limit in limits]
+    told = [limit_status(rules, Limit(rule, entry), sessions, groups) for rules in map(load_rules, files)
+            for rule in rules.rules if rule.action == "NUMBER" for entry in rule.entries]
     people: list[dict[str, Any]] = [
         {"who": it.who, "service": it.service, "asked_by": it.asked_by, "since": since(it.began), "pid": it.entry.pid,
          "action": it.action, "rule": it.rule}
@@ -4568,13 +4851,13 @@ def status(as_json: bool) -> int:
     names = sorted(column(user_name(uid)) for uid in others)
     if as_json:
         import json
-
-        lists = {"guarded": guarded, "not_guarded": list(not_guarded()), "in": people, "in_otherwise": names}
-        print(json.dumps({**lists, "limits": told, "waiting": waiting, "answers": answers}, indent=2))
+        lists = {"guarded": guarded, "not_guarded": list(not_guarded()), "refused": refused, "in": people}
+        more = {"in_otherwise": names, "limits": told, "waiting": waiting, "answers": answers}
+        print(json.dumps({**lists, **more}, indent=2))
         return 0
-    print("guarded  " + (", ".join(guarded) or "nothing: run install.sh"))
-    for fault in dict.fromkeys((*(fault for faults in guarded.values() for fault in faults), *not_guarded())):
-        print(f"         {fault}")
+    print_line("guarded  " + (", ".join(guarded) or f"nothing: run {INSTALL}"), 9)
+    for fault in dict.fromkeys((*refused, *(it for own in guarded.values() for it in own), *not_guarded())):
+        print_line(f"fault    {fault}", 9)
     for it in people:
         begun = time.strftime("%Y-%m-%d %H:%M", time.localtime(it["since"]))
         print(f"in       {it['who']}  {it['service']}  since {begun}  {it['action']}  {it['rule']}")
@@ -4678,41 +4961,58 @@ def parse_arguments(arguments: list[str]) -> Any:
                     epilog="example: pam-accesscontrol explain SSH bob 192.0.2.7", formatter_class=narrow)
     parser.add_argument("--version", action="version", version=f"pam-accesscontrol {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    def add(name: str, what: str, description: str, example: str) -> Any:
-        epilog = f"example: {example}"
-        return commands.add_parser(name, help=what, description=description, epilog=epilog, formatter_class=narrow)
-
-    one = add("check", "look for faults in the rules and in what is guarded",
-              "Prints each fault as FILE:LINE: what. Status: 0 none, 1 some, 2 usage.",
-              "pam-accesscontrol check /root/new.conf")
-    one.add_argument("file", nargs="?", metavar="FILE", help=f"a rule file (default: {RULE_FILE})")
-    one = add("explain", "tell what a login attempt would meet, and why",
-              "Prints the outcome, the rule, groups and limits.\nStatus: 0 let in, 1 refused, 2 usage, 3 asked about.",
-              "pam-accesscontrol explain SSH bob 192.0.2.7\n         pam-accesscontrol explain --caller erin SU bob")
-    one.add_argument("--caller", default="", metavar="USER", help="who calls su, sudo or doas")
-    one.add_argument("service", metavar="SERVICE", help="SSH, TTY, XDM, or a PAM service such as su")
-    one.add_argument("user", metavar="USER", help="a login name; for sudo, the caller's")
-    one.add_argument("address", nargs="?", default="", metavar="ADDRESS", help="where from (default: LOCAL)")
-    one = add("status", "tell what is guarded, who is in, and how full each limit is",
-              "Prints what is guarded, who is in, each limit, who waits,\nand which answers hold. Needs root.",
-              "sudo pam-accesscontrol status --json")
-    one.add_argument("--json", action="store_true", help="for scripts")
-    one = add("forget", "lift the answers about a user: the next login is asked about",
-              "Lifts each Allow and Deny about a user. Needs root.\nStatus: 0 lifted, 1 there was none, 2 usage.",
-              "sudo pam-accesscontrol forget bob")
-    one.add_argument("user", metavar="USER", help="a login name; of su, whoever asked")
-    add("ask", "show the question on your own desktop, to see what it looks like",
-        "Shows the question, with made-up data. Prints the answer: allow, deny, timeout.", "pam-accesscontrol ask")
+    for name, what, description, example, options in command_line():
+        one = commands.add_parser(name, help=what, description=description, epilog=f"example: {example}",
+                                  formatter_class=narrow)
+        for option, settings in options.items():
+            one.add_argument(option, **settings)
     return parser.parse_args(arguments)
+
+
+def command_line() -> list[tuple[str, str, str, str, dict[str, dict[str, Any]]]]:
+    """Each subcommand: its name, what it does, in one line and in more, an example, and its arguments."""
+    return [
+        ("check", "look for faults in the rules and in what is guarded",
+         "Prints each fault as FILE:LINE: what, and each warning as FILE:LINE: warning:\n"
+         "what. A warning is what this machine does not have, such as a user.\n"
+         "Status: 0 no fault, 1 a fault (with --strict, or a warning), 2 usage.",
+         "pam-accesscontrol check /root/new.conf",
+         {"--strict": {"action": "store_true", "help": "a warning is a fault"},
+          "file": {"nargs": "?", "metavar": "FILE", "help": "a rule file (default: each that is in use)"}}),
+        ("explain", "tell what a login attempt would meet, and why",
+         "Prints the outcome, the rule, groups and limits.\nStatus: 0 let in, 1 refused, 2 usage, 3 asked about.",
+         "pam-accesscontrol explain SSH bob 192.0.2.7\n         pam-accesscontrol explain --caller erin SU bob\n"
+         "         pam-accesscontrol explain --rules /root/new.conf SSH bob",
+         {"--rules": {"metavar": "FILE", "help": "by a rule file that is not in use yet"},
+          "--caller": {"default": "", "metavar": "USER", "help": "who calls su, sudo or doas"},
+          "service": {"metavar": "SERVICE", "help": "SSH, TTY, XDM, or a PAM service such as su"},
+          "user": {"metavar": "USER", "help": "a login name; for sudo, the caller's"},
+          "address": {"nargs": "?", "default": "", "metavar": "ADDRESS", "help": "where from (default: LOCAL)"}}),
+        *more_commands(),
+    ]
+
+
+def more_commands() -> list[tuple[str, str, str, str, dict[str, dict[str, Any]]]]:
+    """The subcommands that are not about the rule file, as command_line() has them."""
+    return [
+        ("status", "tell what is guarded, who is in, and how full each limit is",
+         "Prints what is guarded, who is in, each limit, who waits,\nand which answers hold. Needs root.",
+         "sudo pam-accesscontrol status --json", {"--json": {"action": "store_true", "help": "for scripts"}}),
+        ("forget", "lift the answers about a user: the next login is asked about",
+         "Lifts each Allow and Deny about a user. Needs root.\nStatus: 0 lifted, 1 there was none, 2 usage.",
+         "sudo pam-accesscontrol forget bob",
+         {"user": {"metavar": "USER", "help": "a login name; of su, whoever asked"}}),
+        ("ask", "show the question on your own desktop, to see what it looks like",
+         "Shows the question, with made-up data. Prints the answer: allow, deny, timeout.",
+         "pam-accesscontrol ask", {}),
+    ]
 
 
 def plan(loader: str, folder: str, services: list[str]) -> int:
     """For install.sh: puts what the file of each service is to be into a folder, and prints how it is guarded.
 
     A line is SERVICE WAY WHY: by PAM_PYTHON or PAM_EXEC; `included`, by the file of another service that it includes
-    whole; or `none`, and why not. Behind these: `includes`, for a service that includes one; `past`, and why a service
-    lets in whom PAM refuses; `danger`, and a fault.
+    whole; or `none`, and why not. Behind these: `includes`, for a service that includes one; `danger`, and a fault.
     """
     programs = setuid_programs()
     planned: set[str] = set()
@@ -4733,10 +5033,6 @@ def plan(loader: str, folder: str, services: list[str]) -> int:
     for name in pam_services():
         if name not in (*planned, *GREETERS) and files & pam_files(name):
             print(f"{name} includes")
-    for service in sorted(planned):
-        past = goes_past_pam(service)
-        if past:
-            print(f"{service} past {past}")
     for fault in lines_that_make_root(pam_services(), foreign=True):
         print(f"- danger {fault}")
     return 0
@@ -4834,14 +5130,14 @@ def main(arguments: list[str]) -> int:
     try:
         chosen = parse_arguments(arguments)
         if chosen.command == "check":
-            return check(chosen.file)
+            return check(chosen.file, chosen.strict)
         if chosen.command == "status":
             return status(chosen.json)
         if chosen.command == "forget":
             return forget(chosen.user)
         if chosen.command == "ask":
             try_window()
-        return explain(chosen.service, chosen.user, chosen.address, chosen.caller)
+        return explain(chosen.service, chosen.user, chosen.address, chosen.caller, chosen.rules)
     except (UsageError, ValueError, OSError) as error:
         print(f"pam-accesscontrol: {error}", file=sys.stderr)
         return USAGE

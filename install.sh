@@ -3,9 +3,9 @@
 #
 # install.sh: install pam-accesscontrol, and let it guard the logins
 #
-# The order matters: first what the plugin needs, then a proof that it decides, then the rules, the module, its compiled
-# form, the loader and the command, and only then, one whole file after the other, the services. It may be killed
-# anywhere in between: logins work, and the next run of install.sh or uninstall.sh removes what was left over.
+# The order matters: first what the plugin needs, then a proof that it decides, then the way out, the rules, the module,
+# its compiled form, the loader and the command, and only then, one whole file after the other, the services. It may be
+# killed anywhere in between: logins work, and the next run of install.sh or uninstall.sh removes what was left over.
 
 set -eu
 umask 022
@@ -14,26 +14,38 @@ PATH=${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin
 
 usage() {
     cat <<'END'
-usage: ./install.sh [SERVICE...]
+usage: install.sh [--ask] [SERVICE...]
 
 Installs pam-accesscontrol, and guards those of sshd, login and the display
 managers that have a PAM file on this computer, and besides them each SERVICE
-that is named, with its -l and -i form. What is guarded stays guarded in a later
-run that does not name it. Asks nothing, keeps a rule file that is there, and
-changes nothing when run twice. Installs pam_python, PyQt5 and Qt for Wayland if
-they are missing. ./uninstall.sh undoes all of it.
+that is named, with its -l and -i form. What is guarded is remembered in
+/etc/pam-accesscontrol/services, and guarded by each later run. Asks nothing,
+keeps a rule file that is there, and changes nothing when run twice. Installs
+pam_python if it is missing and, where there is a desktop, PyQt5 and Qt for
+Wayland, which ASK needs. Can be run again from /usr/share/pam-accesscontrol.
+/usr/share/pam-accesscontrol/uninstall.sh undoes all of it.
 
-Example: ./install.sh su sudo vsftpd
+  --ask        install PyQt5 and Qt for Wayland without a desktop, too
+  --after-apt  say in one line whether logins have lost their guard, or are
+               all refused; apt calls this after each run
+
+Example: install.sh su sudo vsftpd
 
 Status: 0 installed, 1 something is not as it should be, 2 usage.
 END
 }
 
-here=$(cd "$(dirname "$0")" && pwd)
 pam_folder=/etc/pam.d
 vendor_folders='/usr/lib/pam.d /usr/etc/pam.d' # where libpam looks for what is not in /etc/pam.d
 rule_file=/etc/pam-accesscontrol/pam-accesscontrol.conf
+services=/etc/pam-accesscontrol/services
 library=/usr/lib/pam-accesscontrol
+share=/usr/share/pam-accesscontrol # what is needed when the checkout is gone
+shared='uninstall.sh install.sh accesscontrol.py pam-accesscontrol.conf README.md'
+documents=/usr/share/doc/pam-accesscontrol
+manual=/usr/share/man
+completions=/usr/share/bash-completion/completions
+apt_hook=/etc/apt/apt.conf.d/80pam-accesscontrol
 module=$library/accesscontrol.py # its compiled form is in __pycache__
 commands='/usr/bin/pam-accesscontrol /usr/sbin/pam-accesscontrol'
 state=/run/pam-accesscontrol
@@ -44,12 +56,26 @@ temporary=.pam-accesscontrol.XXXXXX # in the folder of what it will replace; no 
 # What is not judged: they ask who somebody is.
 greeters='lightdm-greeter sddm-greeter greetd-greeter gdm-launch-environment plasmalogin-greeter'
 
+ask=''              # yes, when ASK is wanted without a desktop
 named=''            # the services that the admin names
+remembered=''       # those that a run before has guarded
 folder='' loader='' # what the PAM lines name, and its folder, once we know
 guarded=''          # those of the services that are
+own=''              # those of them with lines of ours in their own file
 incomplete=''       # yes, when one of them is here and cannot be guarded
 
-say() { printf 'install.sh: %s\n' "$*"; }
+in_lines() { # of at most 80 columns, where no word is longer
+    awk '{
+        line = $1
+        for (i = 2; i <= NF; i++) {
+            if (length(line " " $i) > 80) { print line; line = " " }
+            line = line " " $i
+        }
+        print line
+    }'
+}
+
+say() { printf 'install.sh: %s\n' "$*" | in_lines; }
 
 complain() { say "$*" >&2; }
 
@@ -102,8 +128,8 @@ bring() { # python, pam_python, qt or wayland
 
 apt_get_install() { # by the lists that are here; where these are missing or too old, by new ones
     # Again, where the package is there and what we miss of it is not.
-    set -- env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends --reinstall \
-        -o DPkg::Lock::Timeout=60 install "$1"
+    set -- env DEBIAN_FRONTEND=noninteractive PAM_ACCESSCONTROL_IS_AT_WORK=yes apt-get -qq -y \
+        --no-install-recommends --reinstall -o DPkg::Lock::Timeout=60 install "$1"
     "$@" 2>/dev/null || { apt-get -qq update && "$@"; }
 }
 
@@ -118,13 +144,26 @@ has_qt_for_wayland() {
 exit(not glob(i.location(i.PluginsPath) + "/platforms/libqwayland*"))' 2>/dev/null
 }
 
-find_pam_python() {
-    for found in /lib/*/security/pam_python.so /usr/lib/*/security/pam_python.so \
-        /lib64/security/pam_python.so /usr/lib64/security/pam_python.so \
-        /lib/security/pam_python.so /usr/lib/security/pam_python.so; do
-        [ ! -e "$found" ] || { printf '%s\n' "$found" && return; }
+has_a_desktop() { # a session to choose, a display manager, X, or a compositor
+    for sign in /usr/share/xsessions/*.desktop /usr/share/wayland-sessions/*.desktop /etc/X11/default-display-manager \
+        /etc/systemd/system/display-manager.service; do
+        [ ! -e "$sign" ] || return 0
+    done
+    for program in Xorg gnome-shell kwin_wayland sway weston labwc wayfire Hyprland hyprland cage \
+        gdm gdm3 sddm lightdm lxdm xdm slim wdm nodm greetd ly emptty plasmalogin; do
+        ! command -v "$program" >/dev/null || return 0
+    done
+    return 1
+}
+
+find_pam_module() { # NAME
+    for place in /lib/*/security /usr/lib/*/security /lib64/security /usr/lib64/security /lib/security \
+        /usr/lib/security; do
+        [ ! -e "$place/$1" ] || { printf '%s\n' "$place/$1" && return; }
     done
 }
+
+find_pam_python() { find_pam_module pam_python.so; }
 
 where_it_looks_for_modules() { # it has that compiled in
     found=$(grep -ao '/[[:alnum:]/_.-]*/security/' "$1" | head -n 1) || true
@@ -138,6 +177,14 @@ bring_what_is_missing() {
     has_python || fail "there is no /usr/bin/python3, and it cannot be installed"
     [ -n "$(find_pam_python)" ] || bring pam_python || true
     [ -n "$(find_pam_python)" ] || fail "there is no pam_python.so, and no package of this distribution brings it"
+    if [ -n "$ask" ] || has_a_desktop; then
+        bring_what_ask_needs
+    elif ! has_qt; then
+        say "no desktop: ASK needs $share/install.sh --ask"
+    fi
+}
+
+bring_what_ask_needs() {
     has_qt || bring qt || true
     has_qt || complain "PyQt5 cannot be installed: ASK will refuse until it is there"
     ! has_qt || has_qt_for_wayland || bring wayland || true
@@ -223,8 +270,9 @@ try:
     print(py_compile.compile(sys.argv[1], dfile=sys.argv[2], doraise=True,
                              invalidation_mode=py_compile.PycInvalidationMode.TIMESTAMP))
 except py_compile.PyCompileError as error:
-    sys.exit("install.sh: accesscontrol.py does not compile: " + str(error.exc_value))
-' "$stage/accesscontrol.py" "$module") || exit 1
+    print("accesscontrol.py does not compile:", error.exc_value)
+    sys.exit(1)
+' "$stage/accesscontrol.py" "$module") || fail "${compiled:-accesscontrol.py does not compile}"
     chown -R 0:0 "$stage"
     chmod 644 "$stage/accesscontrol.py" "$compiled"
     sync "$stage/accesscontrol.py" "$compiled"
@@ -296,17 +344,22 @@ prove_that_the_plugin_decides() {
     done
 }
 
-# ---- The plugin, its rules and its command ---------------------------------------------------------------------------
+# ---- The plugin, its rules, its command, and what goes with them -----------------------------------------------------
+
+is_in_place() { # FILE PLACE MODE
+    [ -n "$(find "$2" -prune -type f -user 0 -group 0 -perm "$3" 2>/dev/null)" ] && cmp -s "$1" "$2"
+}
+
+put() { # FILE PLACE MODE: by a rename, and only where it differs
+    ! is_in_place "$@" || return 0
+    mkdir -p "${2%/*}"
+    draft_of "$@"
+    mv -f "$draft" "$2"
+}
 
 put_the_rules_in() { # where there are none: a missing file closes everything
     [ ! -e "$rule_file" ] && [ ! -L "$rule_file" ] || return 0
-    mkdir -p "${rule_file%/*}"
-    draft_of "$here/pam-accesscontrol.conf" "$rule_file" 644
-    mv -f "$draft" "$rule_file"
-}
-
-is_in_place() { # FILE PLACE MODE
-    cmp -s "$1" "$2" && [ -n "$(find "$2" -prune -type f -user 0 -group 0 -perm "$3")" ]
+    put "$here/pam-accesscontrol.conf" "$rule_file" 644
 }
 
 # Each file by a rename, so that it is whole; and in this order, so that each finds what it needs. A compiled form that
@@ -325,10 +378,7 @@ put_the_module_in() {
 
 put_the_loader_in() {
     print_the_loader "$library" >"$scratch/loader"
-    is_in_place "$scratch/loader" "$loader" 755 || {
-        draft_of "$scratch/loader" "$loader" 755
-        mv -f "$draft" "$loader"
-    }
+    put "$scratch/loader" "$loader" 755
 }
 
 put_the_command_in() {
@@ -339,6 +389,99 @@ put_the_command_in() {
             ln -sfn "$loader" "$command"
         fi
     done
+}
+
+put_what_stays_in() { # the way out first
+    for file in $shared; do
+        case $file in *install.sh) mode=755 ;; *) mode=644 ;; esac
+        put "$here/$file" "$share/$file" "$mode"
+    done
+    mkdir -p "$documents"
+    for file in README.md pam-accesscontrol.conf; do
+        [ "$(readlink "$documents/$file")" = "$share/$file" ] || ln -sfn "$share/$file" "$documents/$file"
+    done
+    print_the_help_texts
+    print_the_manual_of_the_command >"$scratch/manual"
+    put "$scratch/manual" "$manual/man8/pam-accesscontrol.8" 644
+    print_the_manual_of_the_rules >"$scratch/manual"
+    put "$scratch/manual" "$manual/man5/pam-accesscontrol.conf.5" 644
+    print_the_completion >"$scratch/completion"
+    put "$scratch/completion" "$completions/pam-accesscontrol" 644
+}
+
+print_the_help_texts() { # of all subcommands by one Python; sets their names
+    subcommands=$(/usr/bin/python3 -I -c '
+import contextlib, sys
+stage, scratch = sys.argv[1:]
+sys.path.insert(0, stage)
+import accesscontrol
+names = [row[0] for row in accesscontrol.command_line()]
+print(*names)
+for name in ["", *names]:
+    path = f"{scratch}/help-{name}" if name else f"{scratch}/help"
+    with open(path, "w") as text, contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
+        accesscontrol.parse_arguments([name, "--help"] if name else ["--help"])
+' "$stage" "$scratch") || fail "accesscontrol.py does not tell its help; no service was changed"
+}
+
+for_roff() { # text that is to be printed as it is
+    sed 's/\\/\\e/g; s/-/\\-/g; s/'"'"'/\\(aq/g; s/`/\\(ga/g; s/\^/\\(ha/g; s/~/\\(ti/g; s/^\./\\\&./'
+}
+
+print_the_manual_of_the_command() { # each help text under its name, but for what all say of --help
+    printf '.TH pam\\-accesscontrol 8\n.SH NAME\npam\\-accesscontrol \\- '
+    awk 'BEGIN { RS = "" } NR == 2 { sub(/\.$/, ""); print tolower(substr($0, 1, 1)) substr($0, 2) }' "$scratch/help" |
+        for_roff
+    for subcommand in '' $subcommands; do
+        heading=$(printf %s "${subcommand:-description}" | tr '[:lower:]' '[:upper:]' | for_roff)
+        printf '.SH %s\n.nf\n.in 1n\n' "$heading"
+        awk 'BEGIN { RS = ""; ORS = "\n\n" }
+            { sub(/\n  -h, --help[^\n]*/, "") }
+            $0 !~ /^option[a-z ]*:$/' "$scratch/help${subcommand:+-$subcommand}" | for_roff
+        printf '.fi\n'
+    done
+    printf '.SH SEE ALSO\n.BR pam\\-accesscontrol.conf (5),\n%s\n' "$documents/README.md" | sed 's/pam-/pam\\-/'
+}
+
+print_the_manual_of_the_rules() { # its comments, and its examples as they are to be written
+    printf '.TH pam\\-accesscontrol.conf 5\n.SH NAME\npam\\-accesscontrol.conf \\- '
+    sed -n '1s/^.*: //p' "$here/pam-accesscontrol.conf" | for_roff
+    printf '.SH DESCRIPTION\n.nf\n.in 3n\n%s\n' "$rule_file" | sed 's/pam-/pam\\-/g'
+    sed 1d "$here/pam-accesscontrol.conf" | for_roff | awk '
+        /^# [-\\]+ / { gsub(/^# [-\\]+ | [-\\]+$/, ""); printf ".fi\n.SH %s\n.nf\n.in 3n\n", toupper($0); next }
+        !/^# / && !/^#?$/ { sub(/^#?/, "    ") }
+        { sub(/^# ?/, ""); print }'
+    printf '.fi\n.SH SEE ALSO\n.BR pam\\-accesscontrol (8)\n'
+}
+
+print_the_completion() {
+    cat <<'END'
+# Bash completion of pam-accesscontrol. Written by install.sh, from what --help says.
+_pam_accesscontrol() {
+    local known=""
+    case $COMP_CWORD,${COMP_WORDS[1]} in
+END
+    for subcommand in '' $subcommands; do
+        options=$(grep -o -e '--[a-z][a-z-]*' "$scratch/help${subcommand:+-$subcommand}" | sort -u)
+        place="*,$subcommand"
+        [ -n "$subcommand" ] || place='1,*' options="$subcommands $options"
+        printf '    %s) known="%s" ;;\n' "$place" "$(printf %s "$options" | tr '\n' ' ')"
+    done
+    cat <<'END'
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$known" -- "${COMP_WORDS[COMP_CWORD]}")
+}
+complete -o default -F _pam_accesscontrol pam-accesscontrol
+END
+}
+
+put_the_hook_of_apt_in() {
+    [ -d "${apt_hook%/*}" ] || return 0
+    cat >"$scratch/hook" <<END
+// After each run of apt, says whether logins have lost their guard. Written by install.sh of pam-accesscontrol.
+DPkg::Post-Invoke { "[ ! -x $share/install.sh ] || $share/install.sh --after-apt || true"; };
+END
+    put "$scratch/hook" "$apt_hook" 644
 }
 
 # ---- Which services --------------------------------------------------------------------------------------------------
@@ -361,19 +504,53 @@ is_no_service() { # NAME of a file in the folder: no program asks PAM for it
     esac
 }
 
-take_the_name() { # SERVICE, which the admin names; libpam takes it in lower case
+why_not() { # NAME in lower case: why no service of that name can be guarded
     case $1 in
-    -*) misused "no such argument: $1 (see --help)" ;;
-    '' | .* | *[!A-Za-z0-9._@+-]*)
-        misused "not the name of a PAM service: '$(printf %s "$1" | tr -c '[:print:]' '?')' (see --help)"
+    '' | -* | .* | *[!a-z0-9._@+-]*)
+        echo "not the name of a PAM service: '$(printf %s "$1" | tr -c '[:print:]' '?')'"
+        ;;
+    *)
+        ! is_no_service "$1" || echo "$1 is not a service of its own, so it cannot be guarded"
+        case " $greeters " in *" $1 "*) echo "$1 is a greeter, and no rule is for it" ;; esac
         ;;
     esac
-    service=$(printf %s "$1" | tr '[:upper:]' '[:lower:]')
-    ! is_no_service "$service" || misused "$1 is not a service of its own, so it cannot be guarded (see --help)"
-    case " $greeters " in *" $service "*) misused "$1 is a greeter, and no rule is for it (see --help)" ;; esac
+}
+
+in_lower_case() { tr '[:upper:]' '[:lower:]'; } # as libpam takes the name of a service
+
+take_the_name() { # SERVICE, which the admin names
+    case $1 in -*) misused "no such argument: $1 (see --help)" ;; esac
+    service=$(printf %s "$1" | in_lower_case)
+    why=$(why_not "$service")
+    [ -z "$why" ] || misused "$why (see --help)"
     [ -f "$pam_folder/$service" ] || [ -n "$(vendor_file "$service")" ] ||
         misused "there is no PAM service $1: no such file in $pam_folder $vendor_folders"
     named="$named $service"
+}
+
+read_what_is_remembered() {
+    [ -f "$services" ] || return 0
+    sed 's/#.*//; s/^[[:space:]]*//; s/[[:space:]]*$//; /^$/d' "$services" | in_lower_case |
+        awk '!seen[$0]++' >"$scratch/remembered"
+    while read -r service; do
+        why=$(why_not "$service")
+        if [ -n "$why" ]; then complain "$services: ignored: $why"; else remembered="$remembered $service"; fi
+    done <"$scratch/remembered"
+}
+
+remember_what_is_guarded() { # with what is remembered and has no file at present, or cannot be guarded any more
+    for service in $remembered; do
+        case " $guarded " in *" $service "*) ;; *) own="$own $service" ;; esac
+    done
+    {
+        cat <<'END'
+# The PAM services that install.sh guards, and guards again when a package has
+# put its own file in the place of theirs. Written by install.sh.
+END
+        # shellcheck disable=SC2086 # one line for each service
+        printf '%s\n' $own
+    } >"$scratch/services"
+    put "$scratch/services" "$services" 644
 }
 
 guarded_already() {
@@ -388,7 +565,7 @@ choose_the_services() {
     known=$(ask_the_plugin --services | awk '{ print $2 }')
     [ -n "$known" ] || fail "accesscontrol.py does not tell which services it knows; no service was changed"
     wanted=''
-    for service in $known $(guarded_already) $named; do
+    for service in $known $(guarded_already) $remembered $named; do
         for one in "$service" "$service-l" "$service-i"; do # what a rule for su is for
             ! has_a_file "$one" || wanted="$wanted $one"
         done
@@ -463,15 +640,15 @@ guard() { # SERVICE WAY WHY, as the plugin has planned it
     }
     [ "$2" != none ] || return 0
     guarded="$guarded $1"
+    [ "$2" = included ] || own="$own $1"
     [ -z "$3" ] || complain "$1 is guarded by $2, $3"
 }
 
 guard_the_services() {
     while read -r service way why; do
         case $way in
-        includes) ;;
-        past) complain "$why" ;;
-        danger) complain "$why" && incomplete=yes ;;
+        includes | past) ;;
+        danger) incomplete=yes ;; # check says what it is
         *) guard "$service" "$way" "$why" ;;
         esac
     done <"$scratch/plan"
@@ -480,8 +657,6 @@ guard_the_services() {
 }
 
 # ---- What to know afterwards -----------------------------------------------------------------------------------------
-
-in_lines() { fold -s -w 78 | sed 's/ *$//; 2,$s/^/  /'; }
 
 tell_what_obeys_too() {
     includers=$(awk '$2 == "includes" { printf " %s", $1 }' "$scratch/plan")
@@ -512,11 +687,66 @@ tell_what_comes_next() {
     tell_what_obeys_too
     tell_of_lines_that_are_not_ours
     tell_of_python_programs
-    cat <<END
+    in_lines <<END
 The rules: $rule_file
-Next: edit them, run pam-accesscontrol check, and keep a root shell open until
-you have logged in anew. The way out, from that shell: ./uninstall.sh
+Next: edit them, run pam-accesscontrol check, and keep a root shell open until you have logged in anew. The way out,\
+ from that shell: $share/uninstall.sh
+What pam-accesscontrol check finds now:
 END
+    { "$loader" check 2>&1 || true; } | in_lines
+}
+
+# ---- What apt has changed --------------------------------------------------------------------------------------------
+
+# What apt calls: of what the guarded services call, is everything there, and do they still call it? It starts nothing
+# but grep, and says nothing where that is missing.
+after_apt() {
+    [ -z "${PAM_ACCESSCONTROL_IS_AT_WORK-}" ] || return 0
+    files='' # of the services
+    while read -r service _; do
+        case $service in '' | .* | *[!A-Za-z0-9._@+-]*) continue ;; esac
+        for place in $pam_folder $vendor_folders; do
+            [ ! -f "$place/$service" ] || { files="$files $place/$service" && break; }
+        done
+    done <"$services"
+    [ -n "$files" ] || return 0
+    said=$(what_is_missing)
+    # shellcheck disable=SC2046,SC2086 # one word for each file
+    unguarded=$(names_of $(grep -LaE "^account[[:space:]][^#]*accesscontrol\.py[^#]*${mark}" $files 2>/dev/null))
+    case $unguarded in
+    '') ;;
+    *,*) said="${said:+$said; }$unguarded are not guarded any more, and obey no rule" ;;
+    *) said="${said:+$said; }$unguarded is not guarded any more, and obeys no rule" ;;
+    esac
+    [ -z "$said" ] || printf 'pam-accesscontrol: %s: run %s/install.sh\n' "$said" "$share" >&2
+}
+
+names_of() { # FILE...
+    names=''
+    for file; do names="${names:+$names, }${file##*/}"; done
+    printf %s "$names"
+}
+
+# shellcheck disable=SC2046,SC2086 # one word for each file, and for each word of a line
+what_is_missing() { # of what the lines in these files call, and whom that refuses
+    set -f
+    called=''
+    for word in $(grep -haE "^[^#]*${mark}[[:space:]]*\$" $files 2>/dev/null) "$module"; do
+        case $word in /* | pam_*.so) ;; *) continue ;; esac
+        case " $called " in *" $word "*) ;; *) called="$called $word" ;; esac
+    done
+    set +f --
+    missing='' is=is
+    for word in $called; do
+        case $word in /*) [ ! -e "$word" ] ;; *) [ -z "$(find_pam_module "$word")" ] ;; esac || continue
+        [ -z "$missing" ] || is=are
+        missing="${missing:+$missing, }$word"
+        [ "$word" != "$module" ] || word=$mark # each line of ours needs it
+        set -- "$@" -e "$word"
+    done
+    [ -n "$missing" ] || return 0
+    refused=$(names_of $(grep -laF "$@" $files 2>/dev/null))
+    [ -z "$refused" ] || printf %s "$missing $is missing, so every login to $refused is refused"
 }
 
 # ---- All of it -------------------------------------------------------------------------------------------------------
@@ -546,23 +776,32 @@ who_has_it_open() { # a script, and what it has started
 clear_away() { # what is ours and temporary, also of a run that was killed
     trap '' INT TERM HUP
     rm -rf /run/pam-accesscontrol-install.* "$library"/.pam-accesscontrol.*
-    rm -f "$pam_folder"/.pam-accesscontrol.* "${rule_file%/*}"/.pam-accesscontrol.*
-    rmdir "$library" 2>/dev/null || true # where nothing was put in
-    [ -z "$folder" ] || rm -f "$folder"/.pam-accesscontrol.*
+    for place in "$pam_folder" "${rule_file%/*}" "$share" "$manual"/man[58] "$completions" "${apt_hook%/*}" $folder; do
+        rm -f "$place"/.pam-accesscontrol.*
+    done
+    rmdir "$library" "$share" 2>/dev/null || true # where nothing was put in
     [ -z "$folder" ] || [ -e "$loader" ] || rmdir "$folder" "$state" 2>/dev/null || true
     rm -f "$lock"
 }
 
 case ${1-} in
 --help | -h) usage && exit ;;
+--after-apt)
+    [ ! -f "$services" ] || [ ! -r "$services" ] || after_apt || true
+    exit 0
+    ;;
 esac
-for name; do take_the_name "$name"; done
+here=$(cd "$(dirname "$0")" && pwd)
+for argument; do
+    case $argument in --ask) ask=yes ;; *) take_the_name "$argument" ;; esac
+done
 [ "$(id -u)" -eq 0 ] || misused "must be run as root"
-for file in accesscontrol.py pam-accesscontrol.conf; do
+for file in $shared; do
     [ -f "$here/$file" ] || fail "there is no $file beside install.sh"
 done
 [ -d "$pam_folder" ] || fail "there is no $pam_folder"
 
+must_be_roots_alone "$share"
 must_be_roots_alone "$library"
 must_be_roots_alone "$library/__pycache__"
 be_the_only_one
@@ -577,11 +816,15 @@ loader=$folder/accesscontrol.py
 scratch=$(mktemp -d /run/pam-accesscontrol-install.XXXXXX)
 stage_the_module
 prove_that_the_plugin_decides
+read_what_is_remembered
 choose_the_services
+put_what_stays_in
 put_the_rules_in
 put_the_module_in
 put_the_loader_in
 put_the_command_in
 guard_the_services
+remember_what_is_guarded
+put_the_hook_of_apt_in
 tell_what_comes_next
 [ -z "$incomplete" ]

@@ -14,7 +14,7 @@ PATH=${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin
 
 usage() {
     cat <<'END'
-usage: ./uninstall.sh [--purge]
+usage: uninstall.sh [--purge]
 
 Takes the lines of pam-accesscontrol out of every file in /etc/pam.d, which
 gives each back as it was, and removes the plugin. Packages that install.sh
@@ -29,6 +29,12 @@ END
 pam_folder=/etc/pam.d
 rule_folder=/etc/pam-accesscontrol
 library=/usr/lib/pam-accesscontrol
+share=/usr/share/pam-accesscontrol
+shared='accesscontrol.py pam-accesscontrol.conf README.md install.sh uninstall.sh' # the way out last
+documents=/usr/share/doc/pam-accesscontrol
+manual=/usr/share/man
+completions=/usr/share/bash-completion/completions
+apt_hook=/etc/apt/apt.conf.d/80pam-accesscontrol
 commands='/usr/bin/pam-accesscontrol /usr/sbin/pam-accesscontrol'
 state=/run/pam-accesscontrol
 lock=/run/pam-accesscontrol.lock
@@ -36,7 +42,18 @@ mark='# pam-accesscontrol'
 temporary=.pam-accesscontrol.XXXXXX # as in install.sh
 incomplete=''                       # yes, when one of our lines cannot be taken out
 
-say() { printf 'uninstall.sh: %s\n' "$*"; }
+in_lines() { # of at most 80 columns, where no word is longer: as in install.sh
+    awk '{
+        line = $1
+        for (i = 2; i <= NF; i++) {
+            if (length(line " " $i) > 80) { print line; line = " " }
+            line = line " " $i
+        }
+        print line
+    }'
+}
+
+say() { printf 'uninstall.sh: %s\n' "$*" | in_lines; }
 
 complain() { say "$*" >&2; }
 
@@ -110,9 +127,25 @@ remove_the_plugin() {
     done
     rm -f "$library/accesscontrol.py"
     rm -rf "$library/__pycache__" "$library"/.pam-accesscontrol.*
-    [ ! -d "$library" ] || rmdir "$library" 2>/dev/null || complain "$library stays: there is something else in it"
+    remove_the_folder "$library"
     for command in $commands; do [ ! -L "$command" ] || rm -f "$command"; done
     rm -rf "$state"
+    rm -f "$rule_folder/services"
+}
+
+remove_what_went_with_it() {
+    rm -f "$manual/man8/pam-accesscontrol.8" "$manual/man5/pam-accesscontrol.conf.5" "$completions/pam-accesscontrol"
+    for folder in "$manual/man8" "$manual/man5" "$manual" "$completions" "${completions%/*}"; do
+        rmdir "$folder" 2>/dev/null || true # where install.sh had to make it
+    done
+    rm -f "$documents/README.md" "$documents/pam-accesscontrol.conf"
+    remove_the_folder "$documents"
+    for file in $shared; do rm -f "$share/$file"; done
+    remove_the_folder "$share"
+}
+
+remove_the_folder() { # FOLDER
+    [ ! -d "$1" ] || rmdir "$1" 2>/dev/null || complain "$1 stays: there is something else in it"
 }
 
 remove_rules_and_logs() {
@@ -126,7 +159,27 @@ tell_what_stays() {
     else
         say "pam-accesscontrol is gone; its rules and logs stay (--purge removes them)"
     fi
-    say "pam_python and PyQt5 stay installed"
+    tell_of_packages
+}
+
+tell_of_packages() { # those of install.sh's that are installed
+    for manager in apt-get zypper dnf pacman; do ! command -v "$manager" >/dev/null || break; done
+    remove="$manager remove"
+    case $manager in
+    apt-get)
+        packages=$(dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' libpam-python python3-pyqt5 qtwayland5 |
+            sed -n 's/^.i *//p')
+        ;;
+    zypper) packages=$(rpm -q --qf '%{NAME}\n' pam-python python3-qt5 libqt5-qtwayland | grep -v ' ') ;;
+    dnf) packages=$(rpm -q --qf '%{NAME}\n' python3-qt5 qt5-qtwayland | grep -v ' ') ;;
+    pacman) remove='pacman --remove' packages=$(pacman -Qq python-pyqt5 qt5-wayland) ;;
+    esac 2>/dev/null || true
+    [ -n "$packages" ] || return 0
+    say "packages that install.sh may have brought stay; to remove them:"
+    printf '    %s' "$remove"
+    # shellcheck disable=SC2086 # one word for each package
+    printf ' %s' $packages
+    echo
 }
 
 # ---- All of it -------------------------------------------------------------------------------------------------------
@@ -155,7 +208,9 @@ who_has_it_open() { # a script, and what it has started
 
 clear_away() { # what is ours and temporary, also of a run that was killed
     rm -rf /run/pam-accesscontrol-install.* "$library"/.pam-accesscontrol.*
-    rm -f "$pam_folder"/.pam-accesscontrol.* "$rule_folder"/.pam-accesscontrol.*
+    for folder in "$pam_folder" "$rule_folder" "$share" "$manual"/man[58] "$completions" "${apt_hook%/*}"; do
+        rm -f "$folder"/.pam-accesscontrol.*
+    done
 }
 
 end() {
@@ -181,10 +236,14 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
 trap end EXIT
+rm -f "$apt_hook"
 clear_away
 
-take_our_lines_out
-keep_the_plugin_if_it_is_called
-remove_the_plugin
-[ -z "$purge" ] || remove_rules_and_logs
-tell_what_stays
+{ # sh has read all of this before it removes the script itself
+    take_our_lines_out
+    keep_the_plugin_if_it_is_called
+    remove_the_plugin
+    [ -z "$purge" ] || remove_rules_and_logs
+    remove_what_went_with_it
+    tell_what_stays
+}

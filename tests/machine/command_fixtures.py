@@ -8,17 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from host import nobody_is_about_to_leave
 from machine import run
 
 INSTALL = Path(__file__).parents[2] / "install.sh"
 PAM = Path("/etc/pam.d")
+REMEMBERED = Path("/etc/pam-accesscontrol/services")
 MARK = "# pam-accesscontrol\n"
 
 
 @pytest.fixture
 def guarded() -> Iterator[Callable[..., None]]:
     """guarded("su", "sudo"): these are guarded besides, by install.sh, within this test."""
-    before = {path: path.read_bytes() for path in PAM.iterdir()}
+    before = {path: path.read_bytes() for path in (*PAM.iterdir(), REMEMBERED)}
 
     def guard(*services: str) -> None:
         run(str(INSTALL), *services)
@@ -45,3 +47,20 @@ def as_packaged() -> Iterator[Callable[[str], None]]:
     yield replace
     for old, path in put_back:
         old.rename(path)
+
+
+@pytest.fixture
+def no_logs() -> Iterator[None]:
+    """The monthly logs are out of the way, so that a test may have its own."""
+    aside = Path("/var/log/aside")
+    aside.mkdir()
+    nobody_is_about_to_leave()
+    for path in Path("/var/log").glob("pam-accesscontrol-*.log"):
+        path.rename(aside / path.name)
+    yield
+    nobody_is_about_to_leave()
+    for path in Path("/var/log").glob("pam-accesscontrol-*.log"):
+        path.unlink()
+    for path in aside.iterdir():
+        path.rename(path.parents[1] / path.name)
+    aside.rmdir()

@@ -19,6 +19,7 @@ from machine import password_of, run, wait_for
 PAM = Path("/etc/pam.d")
 PACKAGED = Path("/usr/share/pam-files-of-others")
 INSTALL = Path(__file__).parents[2] / "install.sh"
+REMEMBERED = Path("/etc/pam-accesscontrol/services")
 
 SHIPPED = ["gdm-password", "gdm-autologin", "gdm-fingerprint", "gdm-smartcard", "greetd", "lxdm", "slim", "wdm"]
 NOT_SHIPPED = ["gdm", "kdm", "kdm-np", "ly", "plasmalogin", "plasmalogin-autologin", "cosmic-greeter", "lemurs"]
@@ -31,7 +32,7 @@ COMMON = "".join(f"@include common-{kind}\n" for kind in ("auth", "account", "se
 @pytest.fixture(scope="module", autouse=True)
 def guarded() -> Iterator[str]:
     """All of them are there, and install.sh has guarded them: what it said."""
-    before = set(PAM.iterdir())
+    before, remembered = set(PAM.iterdir()), REMEMBERED.read_bytes()
     for path in PACKAGED.glob("*/*"):
         (PAM / path.name).write_bytes(path.read_bytes())
     (PAM / "gdm-smartcard").symlink_to("gdm-smartcard-pkcs11-exclusive")
@@ -47,6 +48,7 @@ def guarded() -> Iterator[str]:
         reader.unlink()
     for path in set(PAM.iterdir()) - before:
         path.unlink()
+    REMEMBERED.write_bytes(remembered)
 
 
 @pytest.fixture(autouse=True)

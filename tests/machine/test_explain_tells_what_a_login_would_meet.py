@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from host import PASSING, PLUGIN, host
+from hosts import guarded
 from limits import inside
 from machine import Result, run, ssh
 
-pytest_plugins = ["limits_fixtures", "command_fixtures"]
+pytest_plugins = ["limits_fixtures"]
 
 LET_IN, REFUSED, USAGE = 0, 1, 2
 RULES = """\
@@ -123,8 +127,9 @@ def test_a_backup_of_a_guarded_file_is_no_service(rules, service) -> None:
 
 
 @pytest.fixture
-def su_and_sudo(guarded) -> None:
-    guarded("su", "sudo")
+def su_and_sudo() -> Iterator[None]:
+    with guarded("su", "sudo", "sudo-i"):
+        yield
 
 
 def test_rules_for_su_mean_whom_one_becomes(su_and_sudo, rules) -> None:
@@ -140,6 +145,7 @@ def test_rules_for_sudo_mean_the_caller(su_and_sudo, rules) -> None:
     rules("DEFAULT:OPEN\nSUDO CLOSE USER bob\n")
     status, lines = explain("--caller", "bob", "SUDO", "root")
     assert (status, lines[0]) == (REFUSED, "refused: bob over SUDO from LOCAL")
+    assert lines[1] == "user    root decides nothing: rules for SUDO mean the caller"
     assert explain("--caller", "erin", "SUDO", "bob")[0] == LET_IN
     assert explain("SUDO", "bob")[0] == REFUSED  # USER is the caller where none is named
     assert explain("--caller", "bob", "sudo-i", "root")[0] == REFUSED
@@ -153,10 +159,93 @@ def test_a_caller_is_no_part_of_what_other_services_tell_pam(name: str, service)
     assert told.stderr.startswith(f"pam-accesscontrol: a rule for {name} sees no caller")
 
 
+@pytest.mark.parametrize("name", ["SU", "SUDO", "su-l"])
+def test_a_caller_whom_nobody_knows_is_a_wrong_call(name: str, su_and_sudo) -> None:
+    told = command("explain", "--caller", "no-such-user", name, "bob")
+    assert (told.returncode, told.stdout) == (USAGE, "")
+    assert told.stderr.startswith("pam-accesscontrol: there is no user no-such-user")
+
+
 def test_who_asked_for_su_is_told_with_the_prompt(su_and_sudo, rules) -> None:
     rules("DEFAULT:OPEN\nSU ASK USER bob\n")
     _, lines = explain("--caller", "erin", "SU", "bob")
     assert any(line.startswith("prompt  ") and line.endswith("asked by erin") for line in lines)
+
+
+# ------------------------------------------------------------------------------------- a file that is not in use yet
+
+
+@pytest.fixture
+def draft(tmp_path: Path) -> Path:
+    path = tmp_path / "new.conf"
+    path.write_text("DEFAULT:CLOSE\nSSH OPEN USER carol\n")
+    return path
+
+
+def test_a_file_that_is_not_in_use_yet_decides(rules, draft: Path) -> None:
+    rules("DEFAULT:OPEN\nSSH CLOSE USER carol\n")
+    assert explain("SSH", "bob", "10.1.2.3")[0] == LET_IN
+    status, lines = explain("--rules", str(draft), "SSH", "bob", "10.1.2.3")
+    assert (status, lines[1]) == (REFUSED, "rule    new.conf:1: DEFAULT:CLOSE")
+    status, lines = explain("--rules", str(draft), "SSH", "carol", "10.1.2.3")
+    assert (status, lines[1]) == (LET_IN, "rule    new.conf:2: SSH OPEN USER carol")
+    assert explain("SSH", "bob", "10.1.2.3")[0] == LET_IN
+
+
+def test_lines_of_it_that_are_ignored_come_first(draft: Path) -> None:
+    draft.write_text("DEFAULT:OPEN\n" + "brok\n" * 7 + "SSH ALLOW USER bob\n")
+    _, lines = explain("--rules", str(draft), "SSH", "bob")
+    assert lines[1] == "ignored new.conf:2: a rule has four fields, SERVICE ACTION TARGET LIST, and this has 1"
+    assert lines[6:8] == ["ignored 3 more lines: run pam-accesscontrol check", "rule    new.conf:1: DEFAULT:OPEN"]
+
+
+def test_ignored_lines_of_the_file_in_use_come_first_too(rules) -> None:
+    rules("DEFAULT:OPEN\nSSH CLOES USER bob\n")
+    status, lines = explain("SSH", "bob")
+    assert status == LET_IN
+    assert lines[1] == "ignored pam-accesscontrol.conf:2: ACTION is OPEN, CLOSE, ASK or NUMBER, not 'CLOES'"
+
+
+def test_a_file_that_no_login_would_trust_says_so_and_what_its_rules_are(draft: Path) -> None:
+    draft.chmod(0o666)
+    status, lines = explain("--rules", str(draft), "SSH", "carol")
+    assert (status, lines[0]) == (LET_IN, "let in: carol over SSH from LOCAL")
+    assert lines[1] == f"file    {draft} is writable by group or others, so everything is CLOSE"
+
+
+def test_somebody_who_is_not_root_can_try_a_file_of_their_own(rules) -> None:
+    rules("DEFAULT:OPEN\n")
+    told = run("runuser", "-u", "bob", "--", "sh", "-c", """
+        cd; printf '%s\\n' DEFAULT:OPEN 'SSH CLOSE USER carol' >mine.conf
+        pam-accesscontrol explain --rules mine.conf SSH carol""", check=False)
+    assert told.returncode == REFUSED
+    assert told.stdout.splitlines()[2] == "rule    mine.conf:2: SSH CLOSE USER carol"
+
+
+@pytest.mark.parametrize("file", ["/no/such/file", "/etc", ""])
+def test_a_file_that_is_none_is_a_wrong_call(file: str) -> None:
+    told = command("explain", "--rules", file, "SSH", "bob")
+    assert (told.returncode, told.stdout, told.stderr.count("\n")) == (USAGE, "", 1)
+
+
+def test_that_there_is_nothing_to_ask_with_comes_first(rules, nobody) -> None:
+    """Also while nobody is at the desktop, where the login would be let in."""
+    rules("DEFAULT:OPEN\nSSH ASK USER bob\n")
+    assert not any(line.startswith("lacks") for line in explain("SSH", "bob")[1])
+    [folder] = Path("/usr/lib/python3/dist-packages").glob("PyQt5")
+    hidden = folder.with_name("hidden-PyQt5")
+    folder.rename(hidden)
+    try:
+        status, lines = explain("SSH", "bob")
+        assert status == LET_IN
+        assert lines[1] == "lacks   PyQt5 is not installed: ASK refuses while somebody is at the desktop"
+        warned = command("check")
+        assert warned.returncode == 0
+        assert ": warning: PyQt5 is not installed: ASK refuses" in warned.stdout
+        rules("DEFAULT:OPEN\n")
+        assert "PyQt5" not in command("check").stdout + explain("SSH", "bob")[1][1]
+    finally:
+        hidden.rename(folder)
 
 
 # --------------------------------------------------------------------------------------------------------- ASK
@@ -193,7 +282,7 @@ def test_somebody_whom_the_directory_does_not_know(rules) -> None:
     rules(RULES)
     told = command("explain", "ssh", "no-such-user", "10.1.2.3")
     assert told.returncode == 1
-    assert "there is no user no-such-user" in told.stdout
+    assert told.stdout.splitlines()[1] == "user    there is no user no-such-user, or the directory did not answer"
 
 
 @pytest.mark.parametrize(("user", "source"), [("bob", "10.1.2.3"), ("bob", "192.0.2.7"), ("carol", "10.1.2.3")])
@@ -253,6 +342,11 @@ def test_it_cannot_be_made_to_write_escapes(rules) -> None:
         ["explain", "ssh", "bob", "10.0.0.1", "more"],
         ["explain", "--caller", "erin", "su"],
         ["explain", "--caller"],
+        ["check", "--since", "2026-11-01"],
+        ["replay", "/no/such/file"],
+        ["replay", "--since", "yesterday"],
+        ["replay", "--since", "2026-13-01"],
+        ["edit", "/no/such/folder/file"],
         ["status", "--xml"],
         ["ask", "bob"],
     ],

@@ -27,6 +27,7 @@ from test_install import (
     picture,
     quick,
     stepper,
+    unfolded,
 )
 
 __all__ = ["_put_back", "_su_refuses_without_delay", "altered", "quick", "stepper"]  # fixtures
@@ -65,7 +66,7 @@ def test_one_that_is_stopped_is_named_by_its_process_and_the_next_one_works_when
         said = run(str(quick / script), check=False)
         assert (said.returncode, said.stdout) == (1, "")
         sentence = f"{script}: another install.sh or uninstall.sh is at work; if it hangs, this ends it: "
-        named = re.fullmatch(re.escape(sentence) + "(kill -KILL [0-9 ]+)\n", said.stderr)
+        named = re.fullmatch(re.escape(sentence) + "(kill -KILL [0-9 ]+)\n", unfolded(said).stderr)
         assert named and str(stopped.pid) in named[1].split()
         assert picture(*PLACES, moment=True) == first
         run("sh", "-c", named[1])

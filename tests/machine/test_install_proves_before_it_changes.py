@@ -26,6 +26,7 @@ from test_install import (
     install,
     nothing_installed,
     picture,
+    unfolded,
 )
 
 __all__ = ["_put_back", "_su_refuses_without_delay", "altered", "nothing_installed"]  # fixtures
@@ -114,5 +115,5 @@ def test_where_the_proof_cannot_be_made_nothing_is_guarded(nothing_installed: No
     powers = ["--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"]
     said = run("setpriv", *powers, str(CHECKOUT / "install.sh"), check=False)
     assert said.returncode == 1
-    assert "su does not work in a mount namespace here" in said.stderr
+    assert "su does not work in a mount namespace here" in unfolded(said).stderr
     assert picture(*PLACES, moment=True) == first

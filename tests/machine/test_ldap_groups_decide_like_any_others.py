@@ -132,7 +132,7 @@ def test_a_name_in_another_case_is_no_group_at_all(directory: Directory, rules, 
     reason = "SSH CLOSE GROUP EDITORS: there is no group EDITORS, or the directory did not answer"
     assert journal()[-1] == f"SSH account hugo@10.1.2.3: CLOSE, refused: pam-accesscontrol.conf:2: {reason}"
     checked = run("pam-accesscontrol", "check", check=False).stdout
-    assert "pam-accesscontrol.conf:1: there is no group Editors\n" in checked
+    assert "pam-accesscontrol.conf:1: warning: there is no group Editors, so it lets nobody in\n" in checked
 
 
 def test_where_the_directory_is_told_to_ignore_case_a_rule_that_closes_does_so_too(directory: Directory, rules) -> None:

@@ -105,7 +105,7 @@ def test_a_limit_of_a_group_that_does_not_exist_refuses(rules, journal, limits: 
     assert "pam-accesscontrol.conf:2" in line
     assert "there is no group ghosts" in line
     assert run("pam-accesscontrol", "check", check=False).stdout.startswith(
-        "/etc/pam-accesscontrol/pam-accesscontrol.conf:2: there is no group ghosts"
+        "/etc/pam-accesscontrol/pam-accesscontrol.conf:2: warning: there is no group ghosts"
     )
 
 

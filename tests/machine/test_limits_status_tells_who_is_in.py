@@ -12,6 +12,8 @@ from host import PASSING
 from limits import UNGUARDED, held_session, inside, inside_at_a_console, needs_logind, opener_of
 from machine import run
 
+INSTALL = "/usr/share/pam-accesscontrol/install.sh"
+
 pytest_plugins = ["limits_fixtures", "command_fixtures"]
 pytestmark = pytest.mark.usefixtures("nobody")
 
@@ -79,7 +81,7 @@ def test_what_is_guarded_and_what_is_not(as_packaged) -> None:
     as_packaged("sshd")
     told = status()
     assert "sshd" not in told["guarded"] and "sshd.dpkg-old" not in told["guarded"]
-    assert told["not_guarded"] == ["/etc/pam.d/sshd: sshd is not guarded, and obeys no rule: run install.sh"]
+    assert told["not_guarded"] == [f"/etc/pam.d/sshd: sshd is not guarded any more, and obeys no rule: run {INSTALL}"]
     assert told["not_guarded"][0] in run("pam-accesscontrol", "status").stdout
 
 

@@ -213,7 +213,7 @@ def foreign() -> Iterator[Path]:
 
 @pytest.mark.parametrize("kind", FOREIGN)
 def test_what_is_not_the_plugins_does_no_harm_in_the_state_folder(kind: str, foreign: Path) -> None:
-    shutil.rmtree(STATE)
+    shutil.rmtree(STATE, ignore_errors=True)
     STATE.mkdir(mode=0o700)
     for name in ("stranger", "lock", *["sessions"] * (kind != "a folder")):  # a folder is a ledger, or one that is lost
         FOREIGN[kind](STATE / name)
@@ -322,7 +322,7 @@ def no_folder() -> Iterator[None]:
         if STATE.is_symlink() or STATE.is_file():
             STATE.unlink()
         elif STATE.exists():
-            shutil.rmtree(STATE)
+            shutil.rmtree(STATE, ignore_errors=True)
 
     remove()
     yield

@@ -224,7 +224,7 @@ def test_check_knows_the_names(locale: str, rules) -> None:
     told = run("pam-accesscontrol", "check", env=environment, check=False).stdout.splitlines()
     assert [line for line in told if "pam-accesscontrol.conf:" in line and "there is no" in line] == [
         "/etc/pam-accesscontrol/pam-accesscontrol.conf:3: "
-        "there is no group gästin, so this rule refuses everybody but root"
+        "warning: there is no group gästin, so this rule refuses everybody but root"
     ]
 
 

@@ -42,7 +42,7 @@ def test_the_example_in_the_help_is_a_call_that_is_understood(name: str) -> None
     examples = re.findall(r"^ +(?:sudo )?pam-accesscontrol (.*)", behind, re.MULTILINE)
     assert examples
     for example in examples:
-        if name != "ask":
+        if name not in ("ask", "edit"):
             ending = run("pam-accesscontrol", *example.split(), check=False)
             assert "usage" not in ending.stderr and "--help" not in ending.stderr, ending
         assert example.split()[0] == name

@@ -39,7 +39,7 @@ def test_without_pam_everybody_gets_in_and_all_of_them_say_so(configured, rules)
     assert ssh("bob").returncode == 0
     told = command("check")
     assert (told.returncode, told.stdout) == (1, f"{NO_PAM}\n")
-    assert f"         {NO_PAM}" in command("status").stdout.splitlines()
+    assert f"fault    {NO_PAM}" in command("status").stdout.splitlines()
 
 
 def test_another_service_is_judged_by_the_rules_for_that(configured, rules, service) -> None:

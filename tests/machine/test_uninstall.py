@@ -22,7 +22,10 @@ from test_install import (
     OURS,
     PAM,
     PLACES,
+    SERVICES,
+    SHARE,
     VENDOR,
+    WITH_IT,
     Stepper,
     _put_back,
     _su_refuses_without_delay,
@@ -73,7 +76,8 @@ def test_the_plugin_its_command_and_its_state_go() -> None:
     assert Path("/run/pam-accesscontrol").exists()
     said = uninstall()
     assert (said.returncode, said.stderr) == (0, "")
-    assert not any(os.path.lexists(path) for path in (LOADER, LIBRARY, *COMMANDS, "/run/pam-accesscontrol"))
+    gone = [LOADER, LIBRARY, *COMMANDS, "/run/pam-accesscontrol", SERVICES, *WITH_IT]
+    assert not any(map(os.path.lexists, gone))
     assert not LOADER.parent.exists() or list(LOADER.parent.iterdir())  # Debian 13 has no such folder by itself
     assert left_over() == []
     assert ssh("bob").returncode == 0
@@ -87,15 +91,13 @@ def test_twice_is_fine() -> None:
     assert picture(*PLACES, moment=True) == first
 
 
-def test_what_somebody_else_put_into_its_folder_stays_and_is_told() -> None:
-    (LIBRARY / "theirs").touch()
+@pytest.mark.parametrize("folder", [LIBRARY, SHARE])
+def test_what_somebody_else_put_into_its_folder_stays_and_is_told(folder: Path) -> None:
+    (folder / "theirs").touch()
     said = uninstall()
-    assert (said.returncode, said.stderr) == (
-        0,
-        f"uninstall.sh: {LIBRARY} stays: there is something else in it\n",
-    )
-    assert [path.name for path in LIBRARY.iterdir()] == ["theirs"]
-    shutil.rmtree(LIBRARY)
+    assert (said.returncode, said.stderr) == (0, f"uninstall.sh: {folder} stays: there is something else in it\n")
+    assert [path.name for path in folder.iterdir()] == ["theirs"]
+    shutil.rmtree(folder)
 
 
 def test_a_file_without_our_lines_is_not_touched() -> None:
@@ -191,9 +193,10 @@ def test_a_copy_stays_when_the_vendors_file_is_gone(copied: Path) -> None:
 
 def test_rules_and_logs_stay() -> None:
     (log := LOGS / "pam-accesscontrol-1999-12.log").write_text("kept\n")
-    first = picture(RULE_FILE.parent, log, moment=True)
+    first = picture(RULE_FILE, log, moment=True)
     uninstall()
-    assert picture(RULE_FILE.parent, log, moment=True) == first
+    assert picture(RULE_FILE, log, moment=True) == first
+    assert [path.name for path in RULE_FILE.parent.iterdir()] == [RULE_FILE.name]
     log.unlink()
 
 
@@ -278,3 +281,33 @@ def test_killed_at_any_step_uninstall_leaves_logins_working_and_can_be_run_again
         assert uninstall().returncode == 0
         assert picture(*PLACES) == nothing, f"killed at step {at}"
         assert left_over() == []
+
+
+# --------------------------------------------------------------------------------------------------------- what it says
+
+
+def test_what_it_says_fits_the_screen() -> None:
+    (LIBRARY / "theirs").touch()
+    for arguments in ([], ["--purge"], ["--help"]):
+        said = run(str(CHECKOUT / "uninstall.sh"), *arguments)
+        assert max(map(len, [*said.stdout.splitlines(), *said.stderr.splitlines()])) <= 80
+    shutil.rmtree(LIBRARY)
+
+
+@pytest.mark.parametrize("missing", [[], ["qtwayland5"], ["python3-pyqt5", "qtwayland5"]], ids=str)
+def test_it_tells_how_to_remove_the_packages_that_stay(missing: list[str], mended: None) -> None:
+    packages = [name for name in ("libpam-python", "python3-pyqt5", "qtwayland5") if name not in missing]
+    if missing:
+        run("apt-get", "-qq", "-y", "--purge", "remove", *missing)
+    said = run(str(CHECKOUT / "uninstall.sh"))
+    for name in missing:
+        run("apt-get", "-qq", "-y", "--no-install-recommends", "install", name)
+    told = "uninstall.sh: packages that install.sh may have brought stay; to remove them:\n"
+    assert said.stdout.endswith(f"{told}    apt-get remove {' '.join(packages)}\n")
+
+
+def test_where_none_of_them_is_installed_it_tells_nothing_of_packages(mended: None, tmp_path: Path) -> None:
+    (tmp_path / "dpkg-query").write_text("#!/bin/sh\necho no packages found >&2\nexit 1\n")
+    (tmp_path / "dpkg-query").chmod(0o755)
+    said = run(str(CHECKOUT / "uninstall.sh"), env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    assert "packages" not in said.stdout and said.stderr == ""
