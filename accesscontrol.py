@@ -28,7 +28,7 @@ TYPE_CHECKING = False  # importing typing costs 3 ms
 if TYPE_CHECKING:
     import grp
     import signal
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
     from typing import Any, NoReturn
 
 VERSION = "2.1"
@@ -3904,7 +3904,7 @@ def pam_environment() -> dict[str, str]:
     return told
 
 
-# ---- The command: check, explain, status, ask ------------------------------------------------------------------------
+# ---- The command: check, explain, replay, status, ask ----------------------------------------------------------------
 
 PAM_FOLDER = "/etc/pam.d"
 VENDOR_FOLDERS = ("/usr/lib/pam.d", "/usr/etc/pam.d")  # where libpam looks for what is not in /etc/pam.d
@@ -3922,6 +3922,9 @@ PAM_PYTHON_FOLDERS = ("/lib/*/security", "/usr/lib/*/security", "/lib*/security"
 NO_SERVICE = r".*(~|\.bak|\.orig|\.rpmnew|\.rpmsave|\.rpmorig|\.pacnew|\.pacsave|\.dpkg-[a-z]+)"  # a backup of one
 LET_IN, REFUSED, USAGE, ASKED = 0, 1, 2, 3  # exit statuses of explain
 IGNORED_SHOWN = 5  # lines of a rule file, by explain
+LOGGED = r"(\d{4}-\d\d-\d\d) [\d:]+  (\S+) +(\S+) +([^\s@]*)@(\S+) +(granted|denied) +(.*)"
+LOGGED_RULE = rf"\S+ [A-Z]+ (?:USER|GROUP) {FIELD}"
+OUTCOMES = {"OPEN": "let in", "CLOSE": "refused", "ASK": "asked about"}
 
 
 class UsageError(Exception):
@@ -4824,6 +4827,153 @@ def look_at_limits(decision: Decision, attempt: LoginAttempt) -> tuple[bool, lis
     return not all(room.has_room for _, room in rooms), told
 
 
+def replay(file: str | None, since: str | None) -> int:
+    """Prints which logins of the monthly logs would now be decided otherwise; returns 1 for some. Raises UsageError."""
+    if file is not None and not os.path.isfile(file):
+        raise UsageError(f"there is no file {printable(file)}")
+    must_be_readable(file or RULE_FILE)
+    logins = Replay(rules_and_fault(file)[0] if file else None, since or first_of_last_month())
+    for line in logins.lines():
+        print_line(line)
+    if not logins.count:
+        print_line(f"there are no logins in the logs since {logins.since}")
+    elif not logins.changes:
+        print_line(f"none of {logins.count} logins since {logins.since} would be decided otherwise")
+    return 1 if logins.changes else 0
+
+
+def first_of_last_month() -> str:
+    """The day from which logs are read where none is named."""
+    now = time.localtime()
+    return time.strftime("%Y-%m-01", time.localtime(time.mktime((now.tm_year, now.tm_mon - 1, 1, 12, 0, 0, 0, 0, -1))))
+
+
+def day(text: str) -> str:
+    """A date on the command line. Raises UsageError."""
+    try:
+        return time.strftime("%Y-%m-%d", time.strptime(text, "%Y-%m-%d"))
+    except ValueError:
+        raise UsageError(f"{printable(text)} is no date: YYYY-MM-DD") from None
+
+
+class Change:
+    """Logins of one kind, which rules would now decide otherwise: from where, how many, and when last."""
+
+    def __init__(self) -> None:
+        self.hosts: set[str] = set()
+        self.count, self.last = 0, ""
+
+    def __str__(self) -> str:
+        place = next(iter(self.hosts)) if len(self.hosts) == 1 else f"{len(self.hosts)} addresses"
+        return f"from {place}, {self.count} login{'s' if self.count > 1 else ''}, last {self.last}"
+
+
+class Replay:
+    """The logins in the monthly logs from a day on, decided anew: by the rules in use, or by others in their place."""
+
+    def __init__(self, rules: RuleFile | None, since: str) -> None:
+        self.rules, self.since, self.count = rules, since, 0
+        self.rules_for = functools.cache(self.find_rules)
+        self.people: dict[str, Person] = {}
+        self.decided: dict[tuple[str, str, Hashable], Decision] = {}
+        self.changes: dict[tuple[str, str, str, str], Change] = {}
+        for login in logged_logins(since):
+            self.count += 1
+            self.add(*login)
+
+    def add(self, when: str, service: str, action: str, user: str, host: str, outcome: str, why: str) -> None:
+        """Takes one login into account, by the columns of the log."""
+        decision = self.decision(service, user, host)
+        then = "ASK" if action == "ASK" else "OPEN" if outcome == "granted" else "CLOSE"
+        rule = closing_rule(decision)
+        now = decision.verdict if rule is None else "CLOSE"
+        if now == then or (action == "NUMBER" and decision.limits):
+            return
+        words = f"{OUTCOMES[then]} then ({logged_rule(why)})", f"{OUTCOMES[now]} now by {rule_in_words(decision, rule)}"
+        change = self.changes.setdefault((service, user, *words), Change())
+        change.hosts.add(host)
+        change.count, change.last = change.count + 1, max(change.last, when)
+
+    def decision(self, service: str, user: str, host: str) -> Decision:
+        """What the rules say now of a login in the log. Hosts in the same networks of the rules are decided alike."""
+        pam_service, rules, networks = self.rules_for(service)
+        rhost = "" if host == "LOCAL" else logged_text(host)
+        key = service, user, networks_with(rhost, networks)
+        if key not in self.decided:
+            name = logged_text(user)
+            person = self.people.setdefault(name, Person(name))
+            self.decided[key] = decide(rules, LoginAttempt(pam_service, name, rhost, person=person))
+        return self.decided[key]
+
+    def find_rules(self, name: str) -> tuple[str, RuleFile, frozenset[tuple[int, int, int]]]:
+        """The PAM service for a name in the log, the rules for it, and their networks."""
+        try:
+            service = pam_service(name)
+        except UsageError:
+            service = name.lower()
+        path = rule_file_of(service)
+        rules = self.rules if path == RULE_FILE else None
+        if rules is None:
+            must_be_readable(path)
+            rules = load_rules(path)
+        networks = (entry.network for rule in rules.rules for entry in rule.entries)
+        return service, rules, frozenset(network for network in networks if network is not None)
+
+    def lines(self) -> Iterator[str]:
+        """A line for each change, the most frequent first."""
+        for (service, user, then, now), change in sorted(self.changes.items(), key=lambda it: -it[1].count):
+            yield f"{user} {over(service)} {change}: {then}, {now}"
+
+
+@functools.cache
+def networks_with(host: str, networks: frozenset[tuple[int, int, int]]) -> frozenset[tuple[int, int, int]] | str:
+    """Those of some networks that a remote host is in; the host itself where it is no address."""
+    address = parse_address(host)
+    if address is None:
+        return host
+    bits, number = address
+    return frozenset(network for network in networks if network[0] == bits and network[1] == number >> network[2])
+
+
+def logged_logins(since: str) -> Iterator[tuple[str, ...]]:
+    """The columns of each login that was let in or refused from a day on. Raises UsageError, and OSError."""
+    import glob
+
+    logged = re.compile(LOGGED)
+    for path in sorted(glob.glob(f"{LOG_FOLDER}/pam-accesscontrol-[0-9][0-9][0-9][0-9]-[0-9][0-9].log")):
+        if path[-11:-4] < since[:7]:
+            continue
+        try:
+            with open(path, encoding="utf-8", errors="surrogateescape") as file:
+                for line in file:
+                    found = logged.match(line)
+                    if found and found[1] >= since:
+                        yield found.groups()
+        except PermissionError:
+            raise UsageError(f"only root and the group adm can read {path}") from None
+
+
+def logged_text(text: str) -> str:
+    """A name or a host as it was before column() escaped it: a blank, an @, and bytes that are not UTF-8."""
+    if "\\x" not in text:
+        return text
+    return re.sub(r"\\x(20|40|[89a-f][0-9a-f])", lambda it: from_system(os.fsdecode(bytes.fromhex(it[1]))), text)
+
+
+def logged_rule(why: str) -> str:
+    """The rule in the last column of the log: FILE:LINE: RULE, and behind it what came of asking."""
+    text = why.partition(": ")[2]
+    rule = re.match(LOGGED_RULE, text)
+    return rule[0].rstrip(":") if rule else text.partition(": ")[0]
+
+
+def rule_in_words(decision: Decision, closing: Rule | None) -> str:
+    """The rule behind a decision, with its line."""
+    rule = closing or decision.rule
+    text = printable(decision.rules.error or rule.text)
+    return f"line {rule.line} ({text})" if rule.line else text
+
+
 def open_sessions() -> OpenSessions:
     """Who is in. Raises UsageError without root, and OSError."""
     if os.geteuid() != 0:
@@ -4988,6 +5138,12 @@ def command_line() -> list[tuple[str, str, str, str, dict[str, dict[str, Any]]]]
           "service": {"metavar": "SERVICE", "help": "SSH, TTY, XDM, or a PAM service such as su"},
           "user": {"metavar": "USER", "help": "a login name; for sudo, the caller's"},
           "address": {"nargs": "?", "default": "", "metavar": "ADDRESS", "help": "where from (default: LOCAL)"}}),
+        ("replay", "tell which logins in the log would now be decided otherwise",
+         "Reads the logs of this month and the last, and decides each login anew. Prints\n"
+         "each kind of login once that would now be decided otherwise.\nStatus: 0 none, 1 some, 2 usage.",
+         "sudo pam-accesscontrol replay --since 2026-11-01 /root/new.conf",
+         {"--since": {"type": day, "metavar": "DATE", "help": "from this day on, YYYY-MM-DD"},
+          "file": {"nargs": "?", "metavar": "FILE", "help": "a rule file (default: each that is in use)"}}),
         *more_commands(),
     ]
 
@@ -5131,6 +5287,8 @@ def main(arguments: list[str]) -> int:
         chosen = parse_arguments(arguments)
         if chosen.command == "check":
             return check(chosen.file, chosen.strict)
+        if chosen.command == "replay":
+            return replay(chosen.file, chosen.since)
         if chosen.command == "status":
             return status(chosen.json)
         if chosen.command == "forget":

@@ -25,7 +25,7 @@ from host import PLUGIN, WAYS, passing
 from limits import SESSIONS, start_of
 from machine import run, ssh, ssh_command
 
-pytest_plugins = ["desktop_fixtures"]
+pytest_plugins = ["desktop_fixtures", "command_fixtures"]
 
 PAIRS = 61
 CROWDS = 21
@@ -237,6 +237,16 @@ def test_a_limit_with_a_thousand_sessions_known(rules) -> None:
     with sessions_known(1_000):
         text = "ALL OPEN USER bob\nALL NUMBER GROUP users:1200\n"
         against_empty("NUMBER, 1,000 sessions known", "1.6", text, rules)
+
+
+def test_replay(rules, no_logs) -> None:
+    month = time.strftime("%Y-%m")
+    who = (f"user{n % 100}@10.0.{n % 7}.{n % 251}" for n in range(100_000))
+    lines = (f"{month}-01 12:00:00  SSH       OPEN    {it:<28}  granted  x:1: DEFAULT:OPEN\n" for it in who)
+    Path(f"/var/log/pam-accesscontrol-{month}.log").write_text("".join(lines))
+    rules(user_rules(10))
+    times = [seconds(lambda: run("pam-accesscontrol", "replay", check=False)) for _ in range(5)]
+    row("replay, 100,000 lines", "2 s", f"{median(times):.2f} s", "100 users, 1,757 addresses, 10 USER rules")
 
 
 def test_the_cost_grows_no_faster_than_the_file(rules) -> None:
