@@ -3904,7 +3904,7 @@ def pam_environment() -> dict[str, str]:
     return told
 
 
-# ---- The command: check, explain, replay, status, ask ----------------------------------------------------------------
+# ---- The command: check, explain, replay, edit, status, ask ----------------------------------------------------------
 
 PAM_FOLDER = "/etc/pam.d"
 VENDOR_FOLDERS = ("/usr/lib/pam.d", "/usr/etc/pam.d")  # where libpam looks for what is not in /etc/pam.d
@@ -3922,9 +3922,12 @@ PAM_PYTHON_FOLDERS = ("/lib/*/security", "/usr/lib/*/security", "/lib*/security"
 NO_SERVICE = r".*(~|\.bak|\.orig|\.rpmnew|\.rpmsave|\.rpmorig|\.pacnew|\.pacsave|\.dpkg-[a-z]+)"  # a backup of one
 LET_IN, REFUSED, USAGE, ASKED = 0, 1, 2, 3  # exit statuses of explain
 IGNORED_SHOWN = 5  # lines of a rule file, by explain
+LINES_SHOWN = 20  # of what check finds and of what replay tells, by edit
 LOGGED = r"(\d{4}-\d\d-\d\d) [\d:]+  (\S+) +(\S+) +([^\s@]*)@(\S+) +(granted|denied) +(.*)"
 LOGGED_RULE = rf"\S+ [A-Z]+ (?:USER|GROUP) {FIELD}"
 OUTCOMES = {"OPEN": "let in", "CLOSE": "refused", "ASK": "asked about"}
+ACL = "system.posix_acl_access"  # see acl(5), xattr(7)
+EDITORS = ("/usr/bin/sensible-editor", "/usr/bin/editor", "/usr/bin/nano", "/usr/bin/vi")
 
 
 class UsageError(Exception):
@@ -4974,6 +4977,180 @@ def rule_in_words(decision: Decision, closing: Rule | None) -> str:
     return f"line {rule.line} ({text})" if rule.line else text
 
 
+def edit(file: str | None) -> int:
+    """Edits a copy of a rule file, and puts it in place when the admin says so. See visudo(8). Raises UsageError."""
+    if os.geteuid() != 0:
+        raise UsageError("only root can edit the rules")
+    path = os.path.realpath(file or RULE_FILE)
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder) or os.stat(folder).st_uid != 0 or os.stat(folder).st_mode & 0o022:
+        raise UsageError(f"{printable(folder)} is not a folder that only root can write to")
+    import signal
+
+    be_the_only_editor(path)
+    copy = path + ".edit"
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, terminal_is_gone)
+    try:
+        try:
+            return edit_copy(path, copy)
+        finally:  # a terminal that is gone may be read to its end, and tell so by a signal as well
+            hear_no_signal()
+    except (EOFError, KeyboardInterrupt, OSError) as error:
+        if not os.path.lexists(copy):  # it was in place, or never begun
+            if isinstance(error, OSError):
+                raise
+            return 1
+        why = f", since {error}" if isinstance(error, OSError) else ""
+    kept = f"nothing was saved{why}: what you wrote is in {printable(copy)}"
+    syslog(LOG_NOTICE, f"edit: {kept}")
+    try:
+        print(f"\npam-accesscontrol: {kept}", file=sys.stderr, flush=True)
+    except OSError:
+        pass  # the terminal is gone
+    return 1
+
+
+def terminal_is_gone(number: int, frame: object) -> NoReturn:
+    """Ends an edit whose terminal goes away as the end of the input does."""
+    hear_no_signal()
+    raise EOFError
+
+
+def hear_no_signal() -> None:
+    """Lets an edit that ends tell so, whatever comes on top."""
+    import signal
+
+    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def be_the_only_editor(path: str) -> None:
+    """Keeps others from editing until this process ends: by a lock that root alone can take. Raises UsageError."""
+    import fcntl
+
+    prepare_state_folder()
+    lock = os.open(f"{STATE}/edit", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UsageError(f"somebody else edits {printable(path)} just now") from None
+
+
+def edit_copy(path: str, copy: str) -> int:
+    """Edits the copy until it is saved or given up. Raises EOFError and KeyboardInterrupt, which leave it there."""
+    before = read_bytes(path)
+    is_left = f"{copy} is of an edit that did not end: (g)o on with it, (b)egin anew"
+    if read_bytes(copy) in (b"", before) or choose(is_left, "gb") == "b":
+        write_copy(copy, before)
+    while True:
+        told = run_editor(copy)
+        if read_bytes(copy) == before:
+            os.unlink(copy)
+            print(told or f"{path}: nothing was changed")
+            return 1 if told else 0
+        if told:
+            print(told)
+        checked, doubts = read_bytes(copy), show_findings(path, copy)
+        answer = choose("(e)dit again, (s)ave, (q)uit without saving", "esq")
+        if answer == "q":
+            os.unlink(copy)
+            return 0
+        if read_bytes(path) != before:
+            doubts.append(f"{path} was changed by somebody else")
+        if read_bytes(copy) != checked:
+            doubts.append(f"{copy} was changed since it was checked")
+        sure = f"{' and '.join(doubts)}: save it all the same? (y)es, (n)o"
+        if answer == "s" and (not doubts or choose(sure, "yn") == "y"):
+            put_in_place(copy, path)
+            fault = load_rules(path).error
+            print(f"{path}: saved, but {fault}" if fault else f"{path}: saved, and in use from the next login on")
+            return 0
+
+
+def read_bytes(path: str) -> bytes:
+    """The contents of a file, empty if there is none. Raises OSError."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
+def write_copy(copy: str, text: bytes) -> None:
+    """Begins a copy anew, for root alone. Raises OSError."""
+    if os.path.lexists(copy):
+        os.unlink(copy)
+    with open(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(text)
+
+
+def choose(question: str, letters: str) -> str:
+    """Asks on the terminal until the answer is one of these letters. Raises EOFError."""
+    while True:
+        answer = input(f"{question}: ").strip().lower()[:1]
+        if answer and answer in letters:
+            return answer
+
+
+def run_editor(copy: str) -> str:
+    """Runs the admin's editor on the copy, and returns what went wrong. See sensible-editor(1)."""
+    import shlex
+    import signal
+    import subprocess  # nosec B404  # root's own editor
+
+    named = next(filter(None, map(os.environ.get, ("SUDO_EDITOR", "VISUAL", "EDITOR"))), "")
+    try:
+        editor = shlex.split(named) or [path for path in EDITORS if os.path.exists(path)][:1]
+    except ValueError as error:
+        return f"the editor {printable(named)} cannot be started: {error}"
+    if not editor:
+        return "there is no editor: set EDITOR"
+    kept = signal.signal(signal.SIGINT, lambda *_: None)  # the editor gets it, too
+    try:
+        started = subprocess.Popen([*editor, copy])  # nosec B603
+        status = started.wait()
+    except OSError as error:
+        return f"the editor {printable(editor[0])} cannot be started: {error.strerror}"
+    finally:
+        signal.signal(signal.SIGINT, kept)
+    how = f"by signal {-status}" if status < 0 else f"with status {status}"
+    return f"the editor ended {how}" if status else ""
+
+
+def show_findings(path: str, copy: str) -> list[str]:
+    """Prints what check finds in the copy, and what replay would change; returns why not to save it."""
+    found = list(findings_in(copy, path))
+    rules, usual = rules_and_fault(copy)[0], path == os.path.realpath(RULE_FILE)
+    changes = Replay(rules, first_of_last_month()).lines() if usual else ()
+    for lines, what in ((map(str, found), "check"), (changes, "replay")):
+        for number, line in enumerate(lines):
+            if number == LINES_SHOWN:
+                print_line(f"and more: pam-accesscontrol {what} {copy}")
+                break
+            print_line(line)
+    faults = sum(not finding.warns for finding in found)
+    return [f"it has {faults} fault{'s' if faults > 1 else ''}"] if faults else []
+
+
+def put_in_place(copy: str, path: str) -> None:
+    """Replaces a file by its copy, in one step, with its owner, mode and ACL kept. Raises OSError."""
+    with open(os.open(copy, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+        os.fchown(file.fileno(), 0, 0)
+        os.fchmod(file.fileno(), 0o644)
+        if os.path.exists(path):
+            about, kept = os.stat(path), os.listxattr(path)
+            if ACL in os.listxattr(file.fileno()) and ACL not in kept:  # by the folder's default
+                os.removexattr(file.fileno(), ACL)
+            os.fchown(file.fileno(), about.st_uid, about.st_gid)
+            os.fchmod(file.fileno(), stat.S_IMODE(about.st_mode))
+            for name in kept:
+                os.setxattr(file.fileno(), name, os.getxattr(path, name))
+        os.fsync(file.fileno())
+    os.rename(copy, path)
+    syslog(LOG_NOTICE, f"edit: {path} was saved")
+
+
 def open_sessions() -> OpenSessions:
     """Who is in. Raises UsageError without root, and OSError."""
     if os.geteuid() != 0:
@@ -5144,6 +5321,11 @@ def command_line() -> list[tuple[str, str, str, str, dict[str, dict[str, Any]]]]
          "sudo pam-accesscontrol replay --since 2026-11-01 /root/new.conf",
          {"--since": {"type": day, "metavar": "DATE", "help": "from this day on, YYYY-MM-DD"},
           "file": {"nargs": "?", "metavar": "FILE", "help": "a rule file (default: each that is in use)"}}),
+        ("edit", "change the rules safely, as visudo does",
+         "Edits a copy with $SUDO_EDITOR, $VISUAL, $EDITOR or sensible-editor. Then\nshows what check finds and what "
+         "replay would change, and asks whether to\nsave. Needs root.",
+         "sudo pam-accesscontrol edit",
+         {"file": {"nargs": "?", "metavar": "FILE", "help": "a rule file (default: the usual one)"}}),
         *more_commands(),
     ]
 
@@ -5289,6 +5471,8 @@ def main(arguments: list[str]) -> int:
             return check(chosen.file, chosen.strict)
         if chosen.command == "replay":
             return replay(chosen.file, chosen.since)
+        if chosen.command == "edit":
+            return edit(chosen.file)
         if chosen.command == "status":
             return status(chosen.json)
         if chosen.command == "forget":

@@ -9,7 +9,7 @@ import pytest
 
 from machine import run
 
-SUBCOMMANDS = ["check", "explain", "replay", "status", "forget", "ask"]
+SUBCOMMANDS = ["check", "explain", "replay", "edit", "status", "forget", "ask"]
 
 
 @pytest.mark.parametrize("folder", ["/usr/bin", "/usr/sbin"])
