@@ -23,6 +23,7 @@ from machine import (
     USERS,
     flush_auth_log,
     password_of,
+    restart_sshd,
     run,
 )
 
@@ -81,7 +82,7 @@ def configure_sshd() -> None:
     place = Path("/etc/ssh/sshd_config.d/00-tests.conf")
     if not place.exists() or place.read_text() != config:
         place.write_text(config)
-        run("systemctl", "restart", "ssh")
+        restart_sshd()
 
 
 # ------------------------------------------------------------------------------------------------ put back after a test

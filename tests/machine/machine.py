@@ -68,6 +68,16 @@ def run(*command: str, check: bool = True, input: str = "", timeout: float = 60,
     )
 
 
+def restart_sshd() -> None:
+    """sshd reads its files again, and accepts connections when this returns; who is in stays in.
+
+    A reload returns before sshd accepts connections again. systemd counts the restarts, and would refuse the sixth
+    within ten seconds.
+    """
+    run("systemctl", "restart", "ssh")
+    run("systemctl", "reset-failed", "ssh")
+
+
 def wait_for(predicate: Callable[[], Found], what: str, timeout: float = 60) -> Found:
     """Wait until the predicate is true and return what it returned; fail with `what` when it never is.
 

@@ -16,7 +16,7 @@ import pytest
 
 from desktop import Desktop
 from hosts import as_user, files
-from machine import KEYS, run
+from machine import KEYS, restart_sshd, run
 
 pytest_plugins = ["desktop_fixtures"]
 
@@ -45,9 +45,9 @@ def certificate(tmp_path: Path) -> Iterator[Key]:
         return key
 
     with files({CONFIG: f"TrustedUserCAKeys {AUTHORITY}\n", AUTHORITY: (tmp_path / "authority.pub").read_text()}):
-        run("systemctl", "reload", "ssh")
+        restart_sshd()
         yield make
-    run("systemctl", "reload", "ssh")
+    restart_sshd()
 
 
 @pytest.fixture
@@ -133,18 +133,18 @@ def _hostbased() -> Iterator[None]:
         "/etc/ssh/ssh_config.d/hostbased.conf": "EnableSSHKeysign yes\n",
     }
     with files(texts):
-        run("systemctl", "reload", "ssh")
+        restart_sshd()
         yield
-    run("systemctl", "reload", "ssh")
+    restart_sshd()
 
 
 @pytest.fixture
 def _two_proofs() -> Iterator[None]:
     """sshd wants two keys."""
     with files({"/etc/ssh/sshd_config.d/01-two-proofs.conf": "AuthenticationMethods publickey,publickey\n"}):
-        run("systemctl", "reload", "ssh")
+        restart_sshd()
         yield
-    run("systemctl", "reload", "ssh")
+    restart_sshd()
 
 
 @pytest.mark.usefixtures("_two_proofs")

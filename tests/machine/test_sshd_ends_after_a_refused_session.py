@@ -13,7 +13,7 @@ import pytest
 
 from desktop import logins_under_way
 from limits import children_of, known_to_logind, logind_runs, opener_of
-from machine import password_of, run, ssh, ssh_command, ssh_session, wait_for
+from machine import password_of, restart_sshd, run, ssh, ssh_command, ssh_session, wait_for
 
 REFUSED = "SSH ASK USER ALL\nUNATTENDED:CLOSE\n"
 SENTENCE = "Access denied: there is nobody at the desktop who could allow it."
@@ -75,9 +75,9 @@ def tunnel() -> Iterator[None]:
     config = Path("/etc/ssh/sshd_config.d/01-tunnel.conf")
     with ExitStack() as stack:
         config.write_text("PermitTunnel yes\n")
-        stack.callback(run, "systemctl", "restart", "ssh")
+        stack.callback(restart_sshd)
         stack.callback(config.unlink)
-        run("systemctl", "restart", "ssh")
+        restart_sshd()
         run("ip", "tuntap", "add", "mode", "tun", "dev", "tun7", "user", "bob")
         stack.callback(wait_for, is_removed, "the tunnel device can be removed")
         run("ip", "link", "set", "tun7", "up")

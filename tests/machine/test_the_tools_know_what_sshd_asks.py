@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from host import PASSING
-from machine import Result, run, ssh
+from machine import Result, restart_sshd, run, ssh
 
 CONFIG = Path("/etc/ssh/sshd_config.d/0-first.conf")
 NO_PAM = "sshd_config: UsePAM is no, so no rule is asked"
@@ -20,11 +20,11 @@ def configured() -> Iterator[Callable[[str], None]]:
 
     def configure(text: str) -> None:
         CONFIG.write_text(f"{text}\n")
-        run("systemctl", "restart", "ssh")
+        restart_sshd()
 
     yield configure
     CONFIG.unlink(missing_ok=True)
-    run("systemctl", "restart", "ssh")
+    restart_sshd()
 
 
 def command(*arguments: str) -> Result:
