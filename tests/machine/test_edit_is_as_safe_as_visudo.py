@@ -15,6 +15,7 @@ from editing import ALL_THE_SAME, COPY, EDITOR, GO_ON, Edit, copies, edit
 from machine import RULE_FILE, Result, run, ssh, wait_for
 
 pytest_plugins = ["command_fixtures"]
+pytestmark = pytest.mark.usefixtures("no_logs")  # edit shows what replay finds in them
 
 SAVED, LEFT, USAGE = 0, 1, 2
 OLD = "DEFAULT:OPEN\n"
@@ -173,7 +174,7 @@ def test_what_check_finds_is_shown_before_the_question(start) -> None:
     assert not any(str(COPY) in line for line in shown)
 
 
-def test_what_replay_would_change_is_shown_before_the_question(start, no_logs) -> None:
+def test_what_replay_would_change_is_shown_before_the_question(start) -> None:
     assert ssh("bob").returncode == 0
     one = start()
     one.write(NEW)
@@ -646,7 +647,7 @@ def test_an_editor_that_goes_on_after_control_c_is_waited_for(start, tmp_path: P
 # ---------------------------------------------------------------------------------------------------------- which file
 
 
-def test_a_symbolic_link_stays_and_the_file_behind_it_is_replaced(start, no_logs, tmp_path: Path) -> None:
+def test_a_symbolic_link_stays_and_the_file_behind_it_is_replaced(start, tmp_path: Path) -> None:
     ssh("bob", check=True)
     folder = Path("/etc/pam-accesscontrol.d")
     folder.mkdir(mode=0o755)
